@@ -1,0 +1,33 @@
+# Every command a user or developer of aer-dask types. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+
+help: ## list these targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
+
+# --- set-up -------------------------------------------------------------------
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+	  sys.exit(0 if v >= (3, 11) else f"aer-dask needs Python 3.11 or newer; this is {v[0]}.{v[1]}. Try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) scripts/locked.py uv > $(VENV)/uv.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	$(UV) pip install --quiet --python $(RUN) --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/ready ## make the virtual environment with the locked packages
+
+lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
+	  -o requirements.lock pyproject.toml
+
+.PHONY: help setup lock
