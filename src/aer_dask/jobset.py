@@ -6,6 +6,7 @@ dies afterwards, a worker or the scheduler, costs only tasks that were not finis
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import queue
 import threading
@@ -16,12 +17,12 @@ from typing import Any, NamedTuple
 
 from qiskit import QuantumCircuit
 from qiskit.providers import JobError, JobStatus, JobV1
+from qiskit.providers import JobTimeoutError as QiskitJobTimeoutError
 from qiskit.result import Result
 from qiskit_aer import AerError
-from tqdm.auto import tqdm
 
 from .dispatch import LOST, Dispatcher
-from .errors import JobCancelledError, JobTimeoutError, WorkerLostError
+from .errors import WorkerLostError
 from .plan import Plan, Task
 from .run import Run
 
@@ -33,6 +34,14 @@ ATTEMPTS = 4
 _WORKER_POLL = 0.2
 #: Seconds that a lost scheduler may stay away.
 _RECONNECT = 300.0
+
+
+class JobCancelledError(JobError, concurrent.futures.CancelledError):
+    """The result of a cancelled job was asked for."""
+
+
+class JobTimeoutError(QiskitJobTimeoutError, TimeoutError):
+    """The result was not there within the timeout."""
 
 
 class Progress(NamedTuple):
@@ -356,6 +365,8 @@ class AerJobSet(JobV1):
         )
 
     def _show_progress(self, timeout: float | None) -> None:
+        from tqdm.auto import tqdm  # looks for a notebook, which takes a while
+
         deadline = _deadline(timeout)
         with tqdm(desc="tasks", unit="task", total=len(self._tasks) or None) as bar:
             while True:
