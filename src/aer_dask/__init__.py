@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from .jobset import AerJobSet, JobCancelledError, JobTimeoutError
     from .plan import Plan
+    from .primitives import EstimatorV2, SamplerV2
     from .simulator import AerSimulator
 
 __version__ = version("aer-dask")
@@ -31,11 +32,13 @@ _HOMES = {
     "AerJobSet": "jobset",
     "AerSimulator": "simulator",
     "EmbeddedCluster": "cluster",
+    "EstimatorV2": "primitives",
     "ExecutorError": "errors",
     "InsufficientMemoryError": "errors",
     "JobCancelledError": "jobset",
     "JobTimeoutError": "jobset",
     "Plan": "plan",
+    "SamplerV2": "primitives",
     "VersionMismatchError": "errors",
     "WorkerLostError": "errors",
 }
@@ -45,11 +48,13 @@ __all__ = [
     "AerJobSet",
     "AerSimulator",
     "EmbeddedCluster",
+    "EstimatorV2",
     "ExecutorError",
     "InsufficientMemoryError",
     "JobCancelledError",
     "JobTimeoutError",
     "Plan",
+    "SamplerV2",
     "VersionMismatchError",
     "WorkerLostError",
 ]

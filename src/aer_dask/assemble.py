@@ -47,6 +47,15 @@ class Batch:
         bindings = self.bindings[circuit]
         return len(bindings[0][1]) if bindings else 1
 
+    def is_tied(self, ordinal: int, row: int) -> bool:
+        """Whether a result cannot be computed apart from the one before it.
+
+        Rows that Aer binds at run time share one execution, and their metadata says so.
+        """
+        if self.raw_bindings:
+            return ordinal > 0
+        return row > 0 and bool(self.config.get("runtime_parameter_bind_enable"))
+
 
 @cache
 def _recording_compiler() -> ModuleType:
