@@ -15,7 +15,7 @@ from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends.controller_wrappers import AerConfig
 
 from . import codec, execute, merge
-from .analysis import CostModel, NoiseFacts, profile
+from .analysis import CostModel, NoiseFacts, depends_on_order, profile
 from .assemble import Batch
 from .errors import InsufficientMemoryError
 from .plan import Experiment, Piece, Plan, Planner, Task
@@ -133,14 +133,15 @@ class Run:
         if batch.shots < 0:
             raise AerError(f"shots must not be negative, and {batch.shots} is.")
         noise = NoiseFacts.of(batch.noise)
-        ordinal = 0
-        for circuit, program in enumerate(batch.programs):
-            bound = bool(batch.bindings[circuit])
-            facts = profile(program, batch.config, noise, bound=bound)
-            for row in range(batch.rows(circuit)):
-                tied = batch.is_tied(ordinal, row)
-                yield Experiment(number, circuit, row, ordinal, batch.shots, facts, tied)
-                ordinal += 1
+        profiles = [
+            profile(program, batch.config, noise, bound=bool(batch.bindings[circuit]))
+            for circuit, program in enumerate(batch.programs)
+        ]
+        inseparable = depends_on_order(profiles, batch.config, noise)
+        rows = [(c, row) for c in range(len(profiles)) for row in range(batch.rows(c))]
+        for ordinal, (circuit, row) in enumerate(rows):
+            tied = ordinal > 0 if inseparable else batch.is_tied(row)
+            yield Experiment(number, circuit, row, ordinal, batch.shots, profiles[circuit], tied)
 
     def _shared(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Options and noise of each batch, without what differs between the tasks of a batch."""
@@ -225,7 +226,12 @@ class Run:
         methods = {self.experiments[index].profile.method for index in task.experiments()}
         if len(methods) == 1:
             taken = sum(e["time_taken"] for output in outputs for e in output["results"])
-            costs.learn(methods.pop(), task.seconds, taken)
+            expected = sum(
+                self.experiments[index].profile.seconds(piece.shots)
+                for piece in task.pieces
+                for index in range(piece.start, piece.stop)
+            )
+            costs.learn(methods.pop(), expected, taken)
 
     def is_complete(self, index: int) -> bool:
         """Whether all shots of an experiment are there."""
