@@ -5,10 +5,10 @@ said at once, each in a sentence that tells what to do.
 {{- define "aer-dask.validate" -}}
 {{- $wrong := list -}}
 {{- range list "image" "scheduler" "jupyter" "workers" -}}
-{{- $wrong = concat $wrong (include (printf "aer-dask.validate.%s" .) $ | fromYamlArray) -}}
+{{- $wrong = append $wrong (include (printf "aer-dask.validate.%s" .) $ | trim) -}}
 {{- end -}}
-{{- with $wrong -}}
-{{- fail (printf "\n\naer-dask cannot be installed with these values:\n- %s\n" (join "\n- " .)) -}}
+{{- with compact $wrong -}}
+{{- fail (printf "\n\naer-dask cannot be installed with these values:\n%s\n" (join "\n" .)) -}}
 {{- end -}}
 {{- end }}
 
