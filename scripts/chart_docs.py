@@ -1,7 +1,7 @@
 """Make what is derived of the chart: values.schema.json, and the table of values in README.md.
 
-    python scripts/chart_docs.py            # write both
-    python scripts/chart_docs.py --check    # exit 1 with a sentence if either is out of date
+python scripts/chart_docs.py            # write both
+python scripts/chart_docs.py --check    # exit 1 with a sentence if either is out of date
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def table(text: str) -> str:
 def readme(text: str, values: str) -> str:
     """README.md with its table made anew."""
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{table(values)}\n{rest[rest.index(END):]}"
+    return f"{before}{BEGIN}\n{table(values)}\n{rest[rest.index(END) :]}"
 
 
 def derived(chart: Path = CHART) -> dict[Path, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from rendering import EVERYTHING, Manifests, render
+
+from .rendering import EVERYTHING, Manifests, render
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +16,4 @@ def default() -> Manifests:
 @pytest.fixture(scope="session")
 def everything() -> Manifests:
     """The manifests with all that is optional switched on."""
-    return render(EVERYTHING)
+    return render({}, EVERYTHING)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from rendering import CHART
+
+from .rendering import CHART
 
 SCHEMA = yaml.safe_load((CHART / "values.schema.yaml").read_text())["properties"]
 ROLES = ("scheduler", "worker", "jupyter")

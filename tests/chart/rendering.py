@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ CHART = ROOT / "charts" / "aer-dask"
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 KUBERNETES = "1.35.0"
 
+#: a manifest by Kind/name
 Manifests = dict[str, dict[str, Any]]
+#: values by dotted path
+Values = Mapping[str, object]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Helm does not render the values; the message is helm's."""
 
 
@@ -49,11 +53,11 @@ def _rendered(files: tuple[Path, ...], values: str, chart: Path) -> str:
     options = [word for file in files for word in ("--values", str(file))]
     done = run_helm("template", "aer", chart, "--namespace", "quantum", *options, values=values)
     if done.returncode:
-        raise Refused(done.stderr)
+        raise RefusedError(done.stderr)
     return done.stdout
 
 
-def nested(flat: dict[str, Any]) -> dict[str, Any]:
+def nested(flat: Values) -> dict[str, Any]:
     """Values with dotted paths as keys, as the tree that helm reads."""
     tree: dict[str, Any] = {}
     for path, value in flat.items():
@@ -65,14 +69,14 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def text(*files: Path, chart: Path = CHART, **flat: Any) -> str:  # noqa: ANN401
-    """What helm renders for values files and dotted values over them."""
-    return _rendered(files, yaml.safe_dump(nested(flat)) if flat else "", chart)
+def text(values: Values | None = None, *files: Path, chart: Path = CHART) -> str:
+    """What helm renders for dotted values, over values files if any are given."""
+    return _rendered(files, yaml.safe_dump(nested(values)) if values else "", chart)
 
 
-def render(*files: Path, **flat: Any) -> Manifests:  # noqa: ANN401
+def render(values: Values | None = None, *files: Path) -> Manifests:
     """The same as manifests, keyed Kind/name; names lose the release's prefix."""
-    return _parsed(text(*files, **flat))
+    return _parsed(text(values, *files))
 
 
 @cache
@@ -98,8 +102,8 @@ def pods(manifests: Manifests) -> dict[str, dict[str, Any]]:
     return found
 
 
-def refusal(**flat: Any) -> str:  # noqa: ANN401
+def refusal(values: Values) -> str:
     """What helm says of values that it refuses."""
-    with pytest.raises(Refused) as refused:
-        text(**flat)
+    with pytest.raises(RefusedError) as refused:
+        text(values)
     return str(refused.value)

@@ -11,7 +11,6 @@ command:
   - --ip=0.0.0.0
   - --port=8888
   - --no-browser
-  - --ServerApp.root_dir=$(HOME)
   - --ServerApp.base_url={{ $jupyter.baseUrl }}
   - --ServerProxy.host_allowlist={{ list "localhost" "127.0.0.1" $scheduler | toJson }}
 env:

@@ -6,15 +6,18 @@ import re
 import shutil
 import tomllib
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
-from rendering import CHART, EVERYTHING, ROOT, Manifests, pods, render, run_helm, text
+
+from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, render, run_helm, text
 
 VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
+WORKERS = 2
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -26,16 +29,18 @@ def test_package_chart_and_images_have_one_version(everything: Manifests) -> Non
 
 
 def test_the_lock_has_every_package_at_a_version_the_project_accepts() -> None:
-    pins = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M))
-    wanted = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
-    for requirement in map(Requirement, wanted):
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.M))
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for requirement in map(Requirement, chain.from_iterable(groups)):
         if requirement.name != PROJECT["name"]:
             assert Version(pins[requirement.name]) in requirement.specifier, requirement
 
 
 @pytest.mark.parametrize("file", [None, *VALUES_FILES], ids=lambda p: p.stem if p else "defaults")
 def test_helm_lints_the_values(file: Path | None) -> None:
-    done = run_helm("lint", "--strict", CHART, *(["--values", file] if file else []))
+    options = ["--values", str(file)] if file else []
+    done = run_helm("lint", "--strict", CHART, *options)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -53,16 +58,20 @@ def test_the_readme_of_the_chart_lists_every_values_file() -> None:
 def quantity(text: str | float) -> float:
     """A Kubernetes quantity as a number."""
     units = {"m": 1e-3, "Mi": 2**20, "Gi": 2**30}
-    number, unit = re.fullmatch(r"([\d.]+)(\w*)", str(text)).groups()
-    return float(number) * units.get(unit, 1)
+    number = str(text).rstrip("mMGi")
+    return float(number) * units.get(str(text)[len(number) :], 1)
 
 
 def test_minikube_has_room_for_scheduler_two_workers_jupyter_and_a_test() -> None:
     """On 2 CPUs and 4 GB, of which Kubernetes' own pods ask for 0.85 CPU and 0.4 GiB."""
-    manifests = render(ROOT / "values" / "minikube.yaml")
-    assert manifests["Deployment/worker-default"]["spec"]["replicas"] == 2  # noqa: PLR2004
-    copies = {"Deployment/scheduler": 1, "Deployment/worker-default": 2, "Deployment/jupyter": 1,
-              "Pod/test-versions": 1}
+    manifests = render({}, ROOT / "values" / "minikube.yaml")
+    assert manifests["Deployment/worker-default"]["spec"]["replicas"] == WORKERS
+    copies = {
+        "Deployment/scheduler": 1,
+        "Deployment/worker-default": WORKERS,
+        "Deployment/jupyter": 1,
+        "Pod/test-versions": 1,
+    }
     for resource, room in {"cpu": 2 - 0.85, "memory": 3.2 * 2**30}.items():
         asked = sum(
             quantity(pods(manifests)[key]["containers"][0]["resources"]["requests"][resource]) * n
@@ -72,13 +81,13 @@ def test_minikube_has_room_for_scheduler_two_workers_jupyter_and_a_test() -> Non
 
 
 def test_restricted_values_give_every_container_limits_as_a_quota_demands() -> None:
-    for key, pod in pods(render(ROOT / "values" / "restricted.yaml")).items():
+    for key, pod in pods(render({}, ROOT / "values" / "restricted.yaml")).items():
         for box in pod["containers"]:
             assert {"cpu", "memory"} <= box["resources"]["limits"].keys(), key
 
 
 def test_gpu_values_add_a_group_that_asks_for_a_gpu() -> None:
-    manifests = render(ROOT / "values" / "gpu.yaml")
+    manifests = render({}, ROOT / "values" / "gpu.yaml")
     gpu = pods(manifests)["Deployment/worker-gpu"]["containers"][0]
     assert gpu["image"] == f"aer-dask-gpu:{PROJECT['version']}"
     assert gpu["resources"]["limits"]["nvidia.com/gpu"] == 1
@@ -93,15 +102,15 @@ def test_no_values_file_holds_a_secret() -> None:
 # --- NOTES.txt ---
 
 
-def notes(tmp_path: Path, **values: object) -> str:
+def notes(tmp_path: Path, values: Values | None = None) -> str:
     """NOTES.txt as `helm install` would print it, which `helm template` does not show."""
     chart = shutil.copytree(CHART, tmp_path / "chart", dirs_exist_ok=True)
     (chart / "NOTES.txt").write_text((CHART / "templates" / "NOTES.txt").read_text())
-    template = "kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get \"NOTES.txt\") . | toJson }}\n"
+    notes = '{{ tpl (.Files.Get "NOTES.txt") . | toJson }}'
     (chart / "templates" / "NOTES.txt").unlink()
-    (chart / "templates" / "notes.yaml").write_text(template)
-    manifests = yaml.safe_load_all(text(chart=chart, **values))
-    return next(m["text"] for m in manifests if m and m["kind"] == "Notes")
+    (chart / "templates" / "notes.yaml").write_text(f"kind: Notes\ntext: {notes}\n")
+    manifests = yaml.safe_load_all(text(values, chart=chart))
+    return next(str(m["text"]) for m in manifests if m and m["kind"] == "Notes")
 
 
 def test_the_notes_are_commands_for_this_release(tmp_path: Path) -> None:
@@ -110,7 +119,7 @@ def test_the_notes_are_commands_for_this_release(tmp_path: Path) -> None:
         "kubectl -n quantum rollout status deployment -l app.kubernetes.io/instance=aer",
         "helm -n quantum test aer",
         "kubectl -n quantum port-forward service/aer-aer-dask-jupyter 8888:80",
-        "kubectl -n quantum get secret aer-aer-dask-jupyter -o jsonpath='{.data.token}' | base64 -d",
+        "kubectl -n quantum get secret aer-aer-dask-jupyter -o jsonpath='{.data.token}' | base64",
         "helm -n quantum uninstall aer",
     ):
         assert command in said
@@ -118,14 +127,14 @@ def test_the_notes_are_commands_for_this_release(tmp_path: Path) -> None:
 
 def test_the_notes_never_show_the_token(tmp_path: Path) -> None:
     token = "a-token-of-many-letters"  # noqa: S105
-    assert token not in notes(tmp_path, **{"jupyter.auth.token": token})
+    assert token not in notes(tmp_path, {"jupyter.auth.token": token})
 
 
 def test_the_notes_give_the_address_that_the_ingress_serves(tmp_path: Path) -> None:
     ingress = {"enabled": True, "host": "aer.example.com", "tlsSecret": "tls"}
-    said = notes(tmp_path, **{"jupyter.ingress": ingress, "jupyter.baseUrl": "/lab/"})
+    said = notes(tmp_path, {"jupyter.ingress": ingress, "jupyter.baseUrl": "/lab/"})
     assert "JupyterLab is at https://aer.example.com/lab/" in said
 
 
 def test_without_jupyter_the_notes_do_not_speak_of_it(tmp_path: Path) -> None:
-    assert "upyter" not in notes(tmp_path, **{"jupyter.enabled": False})
+    assert "upyter" not in notes(tmp_path, {"jupyter.enabled": False})
