@@ -8,7 +8,7 @@ from distributed import Client
 with Client(os.environ["SCHEDULER"], timeout=60) as client:
     client.wait_for_workers(1, timeout=300)
     workers = client.run(lambda: True)
-print(f"{os.environ['SCHEDULER']} has {len(workers)} workers, and each answers")
+print(f"{os.environ['SCHEDULER']}: workers that answer: {len(workers)}")
 
 jupyter = os.environ.get("JUPYTER")
 if jupyter:
