@@ -3,7 +3,8 @@ The one pod template, for every role, worker group and test. It takes a dict:
   root       the chart's context
   component  scheduler, worker, jupyter or test
   v          the role's values (_roles.tpl)
-  group      of a worker; test: of a test pod
+  group      of a worker
+  command    of a test
 What is particular to a role (command, ports, env, ...) comes from the template
 "aer-dask.<component>.container", in the component's folder.
 */}}
