@@ -31,3 +31,10 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
 	  -o requirements.lock pyproject.toml
 
 .PHONY: help setup lock
+
+# --- chart ---
+
+chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
+	$(RUN) scripts/chart_docs.py
+
+.PHONY: chart-docs
