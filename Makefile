@@ -30,7 +30,42 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
 	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
 	  -o requirements.lock pyproject.toml
 
-.PHONY: help setup lock
+# --- the main job -------------------------------------------------------------
+
+smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://... if given, else on an embedded cluster
+	@echo "== dask array mean"; SCHEDULER="$(SCHEDULER)" $(RUN) scripts/smoke_array_mean.py
+	@echo "== Aer in parallel"; SCHEDULER="$(SCHEDULER)" $(RUN) scripts/smoke_aer_parallel.py
+
+bench: $(VENV)/ready ## measure ratios to plain Aer, and write build/bench.json (REPEATS=3)
+	$(RUN) -W ignore benchmarks/bench.py --repeats $(or $(REPEATS),3)
+
+# --- tests --------------------------------------------------------------------
+
+test: lint unit-test real-test ## all tests that need no Kubernetes: under 15 minutes on 2 cores
+
+lint: $(VENV)/ready ## check style, docstrings and types; change nothing
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+fix: $(VENV)/ready ## reformat, and mend what ruff can mend
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+unit-test: $(VENV)/ready ## fast tests, properties among them; no cluster
+	$(RUN) -m pytest tests/unit $(wildcard tests/chart) $(ARGS)
+
+real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
+	$(RUN) -m pytest tests/real $(ARGS)
+
+conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<checkout of qiskit-aer>
+	@test -d "$(AER)/test/terra" || { echo "Say where qiskit-aer is checked out: make conformance AER=../qiskit-aer"; exit 2; }
+	rm -rf build/conformance && mkdir -p build/conformance && cp -r $(AER)/test build/conformance/
+	cd build/conformance && PYTHONPATH=$(CURDIR)/tests/conformance $(CURDIR)/$(RUN) -m pytest \
+	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
+	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
+
+.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test conformance
 
 # --- chart ---
 

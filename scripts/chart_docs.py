@@ -49,7 +49,7 @@ def described(text: str) -> Iterator[Value]:
             comment = []
 
 
-def default(values: dict[str, Any], path: str) -> Any:  # noqa: ANN401
+def default(values: dict[str, Any], path: str) -> Any:
     """What values.yaml gives for a dotted path."""
     node: Any = values
     for key in path.split("."):

@@ -55,6 +55,7 @@ def roots(wanted: str, project: dict) -> set[str]:
 
 
 def main(words: list[str]) -> None:
+    """Print the locked entries that the words of the command line stand for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     entries = read_lock((ROOT / "requirements.lock").read_text())
     needed = set().union(*(roots(word, project) for word in words))

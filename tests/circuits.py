@@ -175,7 +175,7 @@ def zoo() -> dict[str, tuple[QuantumCircuit, str]]:
         "set_statevector": _with(lambda c: c.set_statevector(Statevector([0, 1, 0, 0]))),
         "unitary": _with(lambda c: c.unitary(random_unitary(4, seed=1), [0, 1])),
         "diagonal": _with(lambda c: (c.h(0), c.append(DiagonalGate([1, -1]), [0]), c.h(0))),
-        "kraus": _with(lambda c: c.append(Kraus(amplitude_damping_error(0.3)).to_instruction(), [0])),
+        "kraus": _with(lambda c: c.append(Kraus(amplitude_damping_error(0.3)), [0])),
         "channel": _with(lambda c: (c.x(0), c.append(depolarizing_error(0.3, 1), [0]))),
         "open control": _with(_open_control),
         "pauli": _with(lambda c: c.pauli("XY", [0, 1])),
@@ -185,14 +185,16 @@ def zoo() -> dict[str, tuple[QuantumCircuit, str]]:
     }  # fmt: skip
     kinds["global phase"].save_statevector()
     found = {name: (circuit, "automatic") for name, circuit in kinds.items()}
-    found["set_density_matrix"] = (
-        _with(lambda c: c.set_density_matrix(np.diag([0.5, 0, 0, 0.5]))), "density_matrix")  # fmt: skip
+    mixed, stabilizer = np.diag([0.5, 0, 0, 0.5]), bell().remove_final_measurements(False)
+    found["set_density_matrix"] = (_with(lambda c: c.set_density_matrix(mixed)), "density_matrix")
     found["set_stabilizer"] = (
-        _with(lambda c: c.set_stabilizer(StabilizerState(bell().remove_final_measurements(False)))),
-        "stabilizer")  # fmt: skip
-    found["set_unitary"] = (_with(
-        lambda c: (c.set_unitary(random_unitary(4, seed=2)), c.save_unitary()), measure=False),
-        "unitary")  # fmt: skip
+        _with(lambda c: c.set_stabilizer(StabilizerState(stabilizer))),
+        "stabilizer",
+    )
+    found["set_unitary"] = (
+        _with(lambda c: (c.set_unitary(random_unitary(4, 2)), c.save_unitary()), measure=False),
+        "unitary",
+    )
     methods = {"stabilizer": "stabilizer", "mps": "matrix_product_state", "unitary": "unitary",
                "superop": "superop", "density_matrix_cond": "density_matrix"}  # fmt: skip
     for name in SAVES:

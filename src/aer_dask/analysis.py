@@ -246,17 +246,13 @@ def memory_bytes(method: str, qubits: int, precision: str) -> int:
     return int((8 if precision == "single" else 16) * 2 ** (exponent * qubits))
 
 
-def profile(
-    program: Program, config: dict[str, Any], noise: NoiseFacts, *, bound: bool
-) -> Profile:
+def profile(program: Program, config: dict[str, Any], noise: NoiseFacts, *, bound: bool) -> Profile:
     """Predict what Aer will do with a circuit under these options and this noise."""
     truncate = config.get("enable_truncation", True) and not noise.nonlocal_
     calls = contributing(program, truncate)
     qubits, shots = active_qubits(calls), config["shots"]
     automatic = config.get("method") in (None, "automatic")
-    method = (
-        automatic_method(calls, noise, shots, bound=bound) if automatic else config["method"]
-    )
+    method = automatic_method(calls, noise, shots, bound=bound) if automatic else config["method"]
     shot_by_shot = noise.quantum or not _is_sampled(calls, qubits)
     once = method in _EVOLVE_ONCE and (noise.quantum or can_sample(calls, qubits))
     fixed, per_shot = _seconds(calls, qubits, method, noise, shot_by_shot and not once)

@@ -60,7 +60,8 @@ def _recording_compiler() -> ModuleType:
     A copy, so that the module everybody else imports stays as it is.
     """
     spec = importlib.util.find_spec("qiskit_aer.backends.aer_compiler")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     compiler = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(compiler)
     compiler.AerCircuit = codec.Program  # type: ignore[attr-defined]

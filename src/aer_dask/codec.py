@@ -8,7 +8,7 @@ travel. Aer's own compiler turns it, on the client, into a list of calls on an `
 no Qiskit object to start.
 
 The bytes are a compressed pickle of plain data (numbers, strings, tuples, numpy arrays and, for
-``set_*`` instructions, the state objects of Qiskit). No function and no class of the user's travels.
+``set_*`` instructions, the state objects of Qiskit). No function or class of the user's travels.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Program:
     calls: list[Call] = field(default_factory=list)
 
     def set_header(self, header: Any) -> None:
+        """Take the header as a dictionary."""
         self.header = dict(header.to_dict())
 
 

@@ -10,7 +10,7 @@ import concurrent.futures
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ import distributed
 from distributed import Client
 from distributed.cfexecutor import ClientExecutor
 from distributed.comm.core import CommClosedError
-from distributed.deploy import Cluster
+from distributed.deploy.cluster import Cluster
 from distributed.scheduler import KilledWorker, NoValidWorkerError
 
 from . import child, codec, execute, versions
@@ -75,14 +75,26 @@ class Dispatcher(ABC):
     def cancel(self, futures: dict[str, Any]) -> None:
         """Stop tasks, by key, whether they wait or run."""
 
-    def recover(self, deadline: float) -> None:
+    def recover(self, deadline: float) -> None:  # noqa: B027 (most have nothing to wait for)
         """Wait until tasks can be sent again after some were lost."""
 
 
 class DaskDispatcher(Dispatcher):
-    """The workers of a Dask cluster."""
+    """The workers of a Dask cluster.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: of the cluster.
+        workers: addresses of those to use; default all.
+        resources: Dask's worker resources that each task takes, such as ``{"GPU": 1}``.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        workers: str | Iterable[str] | None = None,
+        resources: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
         if client.asynchronous:
             raise ExecutorError(
                 "The Dask client is asynchronous, and run() is not. "
@@ -91,6 +103,8 @@ class DaskDispatcher(Dispatcher):
         if client.status not in ("running", "connecting"):
             raise ExecutorError(f"The Dask client is {client.status}; make a new one.")
         self._client = client
+        self._chosen = {workers} if isinstance(workers, str) else set(workers or ())
+        self._resources = resources
         self._memory_needed = 0
 
     def slots(self) -> int:
@@ -113,8 +127,8 @@ class DaskDispatcher(Dispatcher):
 
     def submit(self, key: str, task: bytes, shared: Any, priority: int, done: Callback) -> Any:
         future = self._client.submit(
-            run_on_worker, task, shared, key=key, priority=priority, workers=self._large_enough(),
-            pure=False,
+            run_on_worker, task, shared, key=key, priority=priority, workers=self._eligible(),
+            resources=self._resources, pure=False,
         )  # fmt: skip
         future.add_done_callback(done)
         return future
@@ -145,15 +159,18 @@ class DaskDispatcher(Dispatcher):
 
     def _workers(self) -> dict[str, Any]:
         workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
-        return workers
+        return {a: worker for a, worker in workers.items() if not self._chosen or a in self._chosen}
 
-    def _large_enough(self) -> list[str] | None:
-        """The workers that the largest simulation fits into, or None where it fits into all."""
-        if not self._memory_needed:
+    def _eligible(self) -> list[str] | None:
+        """The workers chosen, or those that the largest simulation fits into; None for all.
+
+        None wherever possible: a task that names its workers can run on no later one.
+        """
+        if not self._chosen and not self._memory_needed:
             return None
         workers = self._workers()
         fitting = [a for a, worker in workers.items() if _memory(worker) >= self._memory_needed]
-        return fitting if len(fitting) < len(workers) else None
+        return fitting if self._chosen or len(fitting) < len(workers) else None
 
 
 def _memory(worker: dict[str, Any]) -> int:
@@ -239,7 +256,7 @@ def dispatcher(executor: Any) -> Dispatcher:
     if isinstance(executor, Cluster):
         executor = _client_of(executor)
     if isinstance(executor, ClientExecutor):
-        executor = executor._client
+        return DaskDispatcher(executor._client, **executor._kwargs)
     if isinstance(executor, Client):
         return DaskDispatcher(executor)
     if isinstance(executor, concurrent.futures.Executor):

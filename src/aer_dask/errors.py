@@ -1,14 +1,14 @@
 """The errors aer_dask raises itself. What Aer raises (``qiskit_aer.AerError``) passes unchanged.
 
-    AerDaskError
-    ├── VersionMismatchError     client, scheduler and workers do not run the same versions
-    ├── InsufficientMemoryError  a circuit cannot fit in any worker
-    ├── WorkerLostError          a task lost its worker or its Aer process, again and again
-    └── ExecutorError            the executor is unusable: closed, broken or of an unknown kind
+AerDaskError
+├── VersionMismatchError     client, scheduler and workers do not run the same versions
+├── InsufficientMemoryError  a circuit cannot fit in any worker
+├── WorkerLostError          a task lost its worker or its Aer process, again and again
+└── ExecutorError            the executor is unusable: closed, broken or of an unknown kind
 
-    qiskit.providers.JobError    (in aer_dask.jobset: workers do without importing Qiskit)
-    ├── JobCancelledError        the result of a cancelled job was asked for
-    └── JobTimeoutError          the result was not there in time
+qiskit.providers.JobError    (in aer_dask.jobset: workers do without importing Qiskit)
+├── JobCancelledError        the result of a cancelled job was asked for
+└── JobTimeoutError          the result was not there in time
 """
 
 

@@ -1,7 +1,7 @@
 """The job that ``run`` returns: sends tasks, keeps what comes back, and repeats what is lost.
 
-One thread drives a job set. It owns the truth: a result is fetched as soon as it exists, so whatever
-dies afterwards, a worker or the scheduler, costs only tasks that were not finished.
+One thread drives a job set. It owns the truth: a result is fetched as soon as it exists, so
+whatever dies afterwards, a worker or the scheduler, costs only tasks that were not finished.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from qiskit import QuantumCircuit
 from qiskit.providers import JobError, JobStatus, JobV1
 from qiskit.providers import JobTimeoutError as QiskitJobTimeoutError
 from qiskit.result import Result
-from qiskit_aer import AerError
 
 from .dispatch import LOST, Dispatcher
 from .errors import WorkerLostError

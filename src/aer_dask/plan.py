@@ -97,9 +97,7 @@ class Plan:
 
     def with_bytes(self, payloads: Sequence[bytes], shared: bytes) -> Plan:
         """The plan, with the sizes of what is sent."""
-        return replace(
-            self, payload_bytes=tuple(map(len, payloads)), shared_bytes=len(shared)
-        )
+        return replace(self, payload_bytes=tuple(map(len, payloads)), shared_bytes=len(shared))
 
     def __str__(self) -> str:
         methods = ", ".join(f"{count} {name}" for name, count in self.methods.items())

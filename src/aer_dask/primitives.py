@@ -13,16 +13,21 @@ from typing import Any
 import numpy as np
 import qiskit_aer
 from qiskit.primitives.containers import (
-    DataBin, PrimitiveResult, PubResult, SamplerPubResult,
-)  # fmt: skip
+    DataBin,
+    PrimitiveResult,
+    PubResult,
+    SamplerPubResult,
+)
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import Pauli
 from qiskit.result import Result
 from qiskit_aer import primitives as aer
 from qiskit_aer.primitives.sampler_v2 import (
-    _analyze_circuit, _convert_parameter_bindings, _prepare_memory,
-)  # fmt: skip
+    _analyze_circuit,
+    _convert_parameter_bindings,
+    _prepare_memory,
+)
 
 from .simulator import AerSimulator, Request
 
@@ -93,7 +98,7 @@ class EstimatorV2(_Spread, aer.EstimatorV2):  # type: ignore[misc]
         return PrimitiveResult(results, metadata={"version": 2})
 
     def _request(self, pub: EstimatorPub) -> Request:
-        """The run that Aer's EstimatorV2 makes of a pub: every Pauli of it saved, in one circuit."""
+        """The run that Aer's EstimatorV2 makes of a pub: all its Paulis saved, in one circuit."""
         circuit = pub.circuit.copy()
         for pauli in _paulis(pub):
             circuit.save_expectation_value(Pauli(pauli), range(circuit.num_qubits), label=pauli)
@@ -107,7 +112,8 @@ class EstimatorV2(_Spread, aer.EstimatorV2):  # type: ignore[misc]
         values = np.zeros(rows.shape, dtype=float)
         for index in np.ndindex(*rows.shape):
             data = result.data(int(rows[index]))
-            for pauli, coefficient in observables[index].items():
+            terms: Any = observables[index]
+            for pauli, coefficient in terms.items():
                 values[index] += data[pauli] * coefficient
         if pub.precision > 0:
             generator = np.random.default_rng(self.options.run_options.get("seed_simulator"))

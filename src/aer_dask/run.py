@@ -18,9 +18,13 @@ from . import codec, execute, merge
 from .analysis import CostModel, NoiseFacts, depends_on_order, profile
 from .assemble import Batch
 from .errors import InsufficientMemoryError
-from .plan import Experiment, Piece, Plan, Planner, Task
+from .plan import Experiment, Piece, Planner, Task
 
 SEED_POLICIES = ("aer", "independent")
+
+#: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
+#: and runs the others of its batch, so that is left to Aer.
+BEYOND_ANY_WORKER = 2**48
 
 #: What all runs of this process have learnt about how long simulations take.
 costs = CostModel()
@@ -97,21 +101,23 @@ class Run:
         """The memory in bytes that the largest simulation takes.
 
         Raises:
-            InsufficientMemoryError: if it is more than ``available``, and the user has not set
-                ``max_memory_mb`` and thereby left the decision to Aer.
+            InsufficientMemoryError: if it is more than ``available``; but not where the user has
+                set ``max_memory_mb`` and thereby left the decision to Aer.
         """
-        index, largest = max(
-            enumerate(e.profile for e in self.experiments), key=lambda item: item[1].memory
-        )
-        if available is not None and largest.memory > available:
-            if "max_memory_mb" not in self.batches[0].config:
-                raise InsufficientMemoryError(
-                    f"circuit {self.experiments[index].circuit} ({largest.qubits} qubits, "
-                    f"{largest.method}) needs {_gib(largest.memory)}; workers have "
-                    f"{_gib(available)} for a simulation. Give the workers more memory, or use "
-                    'fewer qubits, precision="single" or method="matrix_product_state".'
-                )
+        profiles = {
+            e.circuit: e.profile for e in self.experiments if e.profile.memory <= BEYOND_ANY_WORKER
+        }
+        if not profiles or "max_memory_mb" in self.batches[0].config:
             return 0
+        circuit = max(profiles, key=lambda index: profiles[index].memory)
+        largest = profiles[circuit]
+        if available is not None and largest.memory > available:
+            raise InsufficientMemoryError(
+                f"circuit {circuit} ({largest.qubits} qubits, {largest.method}) needs "
+                f"{_gib(largest.memory)}; workers have {_gib(available)} for a simulation. Give "
+                'the workers more memory, or use fewer qubits, precision="single" or '
+                'method="matrix_product_state".'
+            )
         return largest.memory
 
     def _base_seed(self) -> int:
@@ -272,18 +278,18 @@ class Run:
     def task_result(self, task: Task, job_id: str) -> Result:
         """A Result of what one task has given, its slice of the shots only."""
         experiments = [
-            self._parts[index].get(piece.first_shot, self._parts[index].get(0))
+            self._with_metadata(self._part(index, piece.first_shot), index)
             for piece in task.pieces
             for index in range(piece.start, piece.stop)
-        ]
-        experiments = [
-            self._with_metadata(experiment, index)
-            for experiment, index in zip(experiments, _indices(task), strict=True)
-            if experiment is not None
         ]
         seconds = sum(experiment["time_taken"] for experiment in experiments)
         output = self._outputs[task.pieces[0].start]
         return self._format(merge.merge_outputs([output], experiments), job_id, seconds)
+
+    def _part(self, index: int, first_shot: int) -> merge.Experiment:
+        """A slice of an experiment's shots; all of them where they turned out not divisible."""
+        parts = self._parts[index]
+        return parts[first_shot] if first_shot in parts else parts[0]
 
     def _experiment(self, index: int) -> merge.Experiment:
         if not self.is_complete(index):
@@ -315,10 +321,6 @@ class Run:
             "time_taken": seconds,
         }
         return self.backend._format_results(output)
-
-
-def _indices(task: Task) -> list[int]:
-    return [index for piece in task.pieces for index in range(piece.start, piece.stop)]
 
 
 def _gib(size: int) -> str:

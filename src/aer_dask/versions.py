@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distributed.versions import get_package_info
 
@@ -33,9 +33,9 @@ def installed() -> dict[str, str | None]:
 def differences(here: Versions, there: Versions) -> str:
     """What differs, in words: 'qiskit is 2.6.2 here and 2.5.0 there'; empty if nothing does."""
     return ", ".join(
-        f"{package} is {here[package] or 'missing'} here and {there.get(package) or 'missing'} there"
-        for package in PACKAGES
-        if here[package] != there.get(package)
+        f"{name} is {here[name] or 'missing'} here and {there.get(name) or 'missing'} there"
+        for name in PACKAGES
+        if here[name] != there.get(name)
     )
 
 
@@ -67,14 +67,14 @@ def of_scheduler(found: Versions) -> Versions:
     """
     mine = installed()
     return {
-        package: found.get(package) or (None if "dask" == package else mine[package])
+        package: found.get(package) or (None if package == "dask" else mine[package])
         for package in PACKAGES
     }
 
 
 def of_cluster(client: Client) -> dict[str, Versions]:
     """The versions of the scheduler and of every worker, by what they are called."""
-    found = client.get_versions(packages=PACKAGES)
+    found: Any = client.get_versions(packages=PACKAGES)
     reports = {"the scheduler": of_scheduler(found["scheduler"]["packages"])}
     for address, report in found["workers"].items():
         reports[f"worker {address}"] = report["packages"]

@@ -52,7 +52,7 @@ class AerPlugin(WorkerPlugin):
             )
             children.start(worker.state.nthreads)
 
-    def transition(self, key: str, start: str, finish: str, **_: object) -> None:
+    def transition(self, key: object, start: str, finish: str, **_: object) -> None:
         """Called by Dask: a running task that is released was cancelled."""
         if start == "executing" and finish == "released" and children.kill(str(key)):
             logger.info("Ended the simulation of %s: it was cancelled", key)

@@ -43,7 +43,7 @@ def run_helm(*words: str | Path, values: str = "") -> subprocess.CompletedProces
     command = [helm(), *map(str, words), "--kube-version", KUBERNETES]
     if values:
         command += ["--values", "-"]
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command, input=values, capture_output=True, text=True, check=False, cwd=ROOT
     )
 

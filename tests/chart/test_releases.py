@@ -126,7 +126,7 @@ def test_the_notes_are_commands_for_this_release(tmp_path: Path) -> None:
 
 
 def test_the_notes_never_show_the_token(tmp_path: Path) -> None:
-    token = "a-token-of-many-letters"  # noqa: S105
+    token = "a-token-of-many-letters"
     assert token not in notes(tmp_path, {"jupyter.auth.token": token})
 
 

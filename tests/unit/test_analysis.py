@@ -3,11 +3,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qiskit import QuantumCircuit
 
 from aer_dask.analysis import CostModel, NoiseFacts, Profile, profile
 from aer_dask.assemble import assemble
-from qiskit import QuantumCircuit
-
 from tests.circuits import NOISES, conditional, mid_circuit, plain, random_circuits, zoo
 
 

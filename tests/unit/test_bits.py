@@ -17,9 +17,19 @@ from aer_dask.execute import run_task
 from aer_dask.run import Run
 from aer_dask.testing import differences
 from tests.circuits import (
-    ANGLE, NOISES, SAVES, bell, conditional, kraus_noise, mid_circuit, parameterised, pauli_noise,
-    plain, random_circuits, saving,
-)  # fmt: skip
+    ANGLE,
+    NOISES,
+    SAVES,
+    bell,
+    conditional,
+    kraus_noise,
+    mid_circuit,
+    parameterised,
+    pauli_noise,
+    plain,
+    random_circuits,
+    saving,
+)
 
 
 def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", options=None,
@@ -56,8 +66,9 @@ def assert_same(circuits, binds=None, *, noise=None, method="automatic", sizes=N
 )
 def test_any_list_of_circuits_in_any_cut(circuits, noise, method, shots, seed, job_size, shot_size):
     note("\n".join(map(str, circuits)))
-    assert_same(circuits, noise=NOISES[noise](), method=method, shots=shots, seed_simulator=seed,
-                memory=True, sizes={"max_job_size": job_size, "max_shot_size": shot_size})  # fmt: skip
+    sizes = {"max_job_size": job_size, "max_shot_size": shot_size}
+    options = {"shots": shots, "seed_simulator": seed, "memory": True}
+    assert_same(circuits, noise=NOISES[noise](), method=method, sizes=sizes, **options)
 
 
 @settings(max_examples=30, deadline=None)

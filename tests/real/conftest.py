@@ -1,0 +1,38 @@
+"""Real clusters: `dask scheduler` and `dask worker` processes, with the pods' preload and flags."""
+
+import pytest
+from distributed import Client
+
+from aer_dask import EmbeddedCluster
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Two one-thread workers, for the whole session."""
+    with EmbeddedCluster(workers=2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def client(cluster):
+    """A client of :func:`cluster`, once both workers serve."""
+    with Client(cluster, timeout=120) as client:
+        client.wait_for_workers(2, timeout=120)
+        yield client
+
+
+@pytest.fixture
+def own_cluster():
+    """Clusters that a test may hurt: a function that starts one with so many workers."""
+    started = []
+
+    def start(workers, **options):
+        cluster = EmbeddedCluster(workers=workers, **options)
+        client = Client(cluster, timeout=120)
+        started.extend([cluster, client])
+        client.wait_for_workers(workers, timeout=120)
+        return client
+
+    yield start
+    for each in reversed(started):
+        each.close()

@@ -1,0 +1,191 @@
+"""Nothing is lost when processes die, and no bit changes."""
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+from distributed import Client
+from qiskit.providers import JobStatus
+
+from aer_dask import (
+    AerSimulator,
+    ExecutorError,
+    VersionMismatchError,
+    WorkerLostError,
+    dispatch,
+    jobset,
+    versions,
+)
+from aer_dask.cluster import WORKER_FLAGS
+from aer_dask.testing import differences
+from tests.circuits import bell, pauli_noise, plain, volume
+
+from .waiting import wait_until
+
+CIRCUIT = volume(9)
+OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return plain(pauli_noise(), method="statevector").run(CIRCUIT, **OPTIONS).result()
+
+
+def start_run(client):
+    backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
+    return backend.run(CIRCUIT, max_shot_size=30, **OPTIONS)
+
+
+def children_of(process_id):
+    """The processes that simulate for a worker."""
+    found = []
+    for child in psutil.Process(process_id).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+            if "aer_dask.serve" in child.cmdline():
+                found.append(child)
+    return found
+
+
+def worker_ids(client):
+    return list(client.run(os.getpid).values())
+
+
+def test_a_killed_simulation_is_repeated_and_changes_no_bit(own_cluster, expected):
+    client = own_cluster(2)
+    job = start_run(client)
+    wait_until(lambda: job.progress().done, "the first task is done")
+    for worker in worker_ids(client):
+        for child in children_of(worker):
+            child.kill()
+    assert differences(job.result(timeout=120), expected) == []
+
+
+def test_a_killed_worker_is_replaced_and_changes_no_bit(own_cluster, expected):
+    client = own_cluster(2)
+    job = start_run(client)
+    wait_until(lambda: job.progress().done, "the first task is done")
+    os.kill(worker_ids(client)[0], signal.SIGKILL)
+    assert differences(job.result(timeout=120), expected) == []
+
+
+def test_a_worker_that_dies_takes_its_simulations_along(own_cluster):
+    client = own_cluster(1)
+    job = start_run(client)
+    (worker,) = worker_ids(client)
+    (child,) = wait_until(lambda: children_of(worker), "the worker has a child")
+    wait_until(lambda: child.cpu_times().user > 1, "the child is busy")
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not child.is_running(), "its child is gone, too")
+    job.cancel()
+
+
+def test_a_simulation_longer_than_worker_ttl_completes(own_cluster):
+    scheduler = "DASK_DISTRIBUTED__SCHEDULER__"
+    settings = {f"{scheduler}WORKER_TTL": "2s", f"{scheduler}ALLOWED_FAILURES": "0"}
+    client = own_cluster(1, settings=settings)
+    backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
+    (before,) = worker_ids(client)
+    shots = 100
+    while True:  # find a run of more than three times worker-ttl, however fast the machine is
+        job = backend.run(volume(11), shots=shots, max_shot_size=shots, seed_simulator=1)
+        taken = job.result(timeout=300).results[0].time_taken
+        if taken > 6:
+            break
+        shots = int(shots * max(2, 8 / taken))
+    assert worker_ids(client) == [before]
+
+
+def test_a_restarted_scheduler_costs_only_what_was_running(expected):
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(free_port()), "--no-dashboard"]
+    address = f"tcp://127.0.0.1:{scheduler[4]}"
+    worker = ["worker", address, "--host", "127.0.0.1", "--no-dashboard", *WORKER_FLAGS]
+    with kept_running(scheduler, worker) as processes, Client(address, timeout=120) as client:
+        client.wait_for_workers(1, timeout=120)
+        job = start_run(client)
+        wait_until(lambda: job.progress().done >= 2, "two tasks are done")
+        processes[0].kill()
+        assert differences(job.result(timeout=180), expected) == []
+
+
+@contextlib.contextmanager
+def kept_running(*commands):
+    """Processes of the dask command, started again when they end, as a kubelet does."""
+    processes, ended = [dask(*command) for command in commands], threading.Event()
+
+    def restart():
+        while not ended.wait(0.1):
+            for index, process in enumerate(processes):
+                if process.poll() is not None:
+                    processes[index] = dask(*commands[index])
+
+    kubelet = threading.Thread(target=restart)
+    kubelet.start()
+    try:
+        yield processes
+    finally:
+        ended.set()
+        kubelet.join()
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def dask(*arguments):
+    return subprocess.Popen([sys.executable, "-m", "dask", *arguments])
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_cluster, monkeypatch):
+    monkeypatch.setattr(jobset, "ATTEMPTS", 2)
+    client = own_cluster(1)
+    (worker,) = worker_ids(client)
+    backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
+    job = backend.run(CIRCUIT, shots=100_000, max_shot_size=100_000)
+    while job.status() is not JobStatus.ERROR:
+        for child in children_of(worker):
+            child.kill()
+    with pytest.raises(WorkerLostError, match=r"was lost 2 times, the last time because .* killed"):
+        job.result(timeout=120)
+    assert backend.run(bell()).result(60).success
+
+
+def test_a_broken_process_pool_is_named():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        pool.submit(os.kill, os.getpid(), 0).result()
+    with pytest.raises(ExecutorError, match="takes no more work"):
+        AerSimulator(executor=pool).run(bell()).result(30)
+
+
+def test_other_versions_are_refused_with_both_named(client, monkeypatch):
+    mine = {**versions.installed(), "qiskit": "9.9.9"}
+    monkeypatch.setattr(versions, "installed", lambda: mine)
+    dispatch._checked.clear()
+    with pytest.raises(VersionMismatchError, match=r"qiskit is 9\.9\.9 here and 2\.6\.2 there"):
+        AerSimulator(executor=client).run(bell())
+
+
+def test_a_worker_of_other_versions_refuses_to_serve(client, tmp_path):
+    program = (
+        "import sys; from aer_dask import versions; mine = versions.installed();"
+        "versions.installed = lambda: {**mine, 'qiskit-aer': '0.0.1'};"
+        "from dask.__main__ import main; sys.argv[0] = 'dask'; main()"
+    )
+    worker = subprocess.run(
+        [sys.executable, "-c", program, "worker", client.scheduler.address, "--no-nanny",
+         "--preload", "aer_dask.worker"],
+        capture_output=True, check=False, text=True, timeout=120, cwd=tmp_path,
+    )  # fmt: skip
+    assert worker.returncode == 78
+    assert "qiskit-aer is 0.0.1 here and 0.18.2 there" in worker.stderr

@@ -1,0 +1,13 @@
+"""Waiting for a condition, with a deadline that only a fault reaches."""
+
+import time
+
+
+def wait_until(condition, what, seconds=60.0):
+    """Return the condition's value as soon as it is true."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(0.02)
+    return value
