@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
 
 from qiskit_aer import AerSimulator
 
-from .codec import Call, Program
+from .codec import Program
 
 #: Where the condition stands among the arguments of a call.
 _CONDITION = {
@@ -49,6 +50,13 @@ _GATE_SECONDS: dict[str, tuple[float, float, int]] = {
 _SAMPLE_SECONDS = {"matrix_product_state": 3e-5, "stabilizer": 5e-6, "extended_stabilizer": 1e-2}
 _CIRCUIT_SECONDS = 5e-4  # the controller's work for a circuit of no gates
 _NOISE_SECONDS = 6e-6  # choosing errors and fusing gates anew, for each gate of each noisy shot
+
+
+class Call(NamedTuple):
+    """One operation of a program: the method of ``AerCircuit`` and its arguments."""
+
+    name: str
+    args: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -141,11 +149,11 @@ def _contributes(call: Call, needed: set[int]) -> bool:
 
 def contributing(program: Program, truncate: bool) -> list[Call]:
     """The operations left after Aer has dropped those that change no result."""
+    calls = list(starmap(Call, program.calls))
     if not truncate:
-        return list(program.calls)
+        return calls
     needed: set[int] = set()
-    kept = [call for call in reversed(program.calls) if _contributes(call, needed)]
-    return kept[::-1]
+    return [call for call in reversed(calls) if _contributes(call, needed)][::-1]
 
 
 def active_qubits(calls: list[Call]) -> int:

@@ -9,6 +9,7 @@ of them, and the sizes in the configuration are those of the largest circuit.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterExpression
 from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends import controller_wrappers as aer
 
@@ -80,6 +82,21 @@ class _Config:
         return None
 
 
+class _Listed:
+    """A circuit with its instructions in a list.
+
+    ``QuantumCircuit.data`` makes an instruction's object each time it is looked at, and Aer's
+    compiler looks three times; this makes it once.
+    """
+
+    def __init__(self, circuit: QuantumCircuit) -> None:
+        self._circuit = circuit
+        self.data = list(circuit.data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._circuit, name)
+
+
 def assemble(
     backend: AerSimulator,
     circuits: list[QuantumCircuit],
@@ -102,17 +119,16 @@ def assemble(
     compiled, noise_model = backend._compile(circuits, **run_options)
     compiler = _recording_compiler()
     basis_gates = backend.configuration().basis_gates if backend._from_backend else None
-    programs, index_maps = compiler.assemble_circuits(compiled, basis_gates)
+    programs, index_maps = compiler.assemble_circuits(map(_Listed, compiled), basis_gates)
     bindings: list[list[Binding]] = [[] for _ in programs]
     if parameter_binds:
-        tables = backend._convert_binds(compiled, parameter_binds, index_maps)
-        bindings = [_bindings(table) for table in tables]
+        bindings = _bind(compiled, parameter_binds, index_maps)
     elif any(circuit.parameters for circuit in compiled):
         raise AerError("circuits have parameters but parameter_binds is not specified.")
     config = vars(compiler.generate_aer_config(compiled, backend.options, **run_options))
     if tables := config.pop("parameterizations", None):
         # Aer's own form of bindings, given as an option
-        bindings = [_bindings(table) for table in tables]
+        bindings = [[(tuple(where), _row(values)) for where, values in table] for table in tables]
     noise = noise_model.to_dict(serializable=True) if noise_model else {}
     return Batch(
         programs,
@@ -124,5 +140,54 @@ def assemble(
     )
 
 
-def _bindings(table: list[Any]) -> list[Binding]:
-    return [((position[0], position[1]), codec.as_rows(values)) for position, values in table]
+def _bind(
+    circuits: list[QuantumCircuit],
+    parameter_binds: list[dict[Any, Any]],
+    index_maps: list[list[int]],
+) -> list[list[Binding]]:
+    """The values of every parameter of every instruction, by rows.
+
+    What ``AerBackend._convert_binds`` gives; but it evaluates an expression once, and not for each
+    instruction that has it (ansatz circuits repeat a few hundred expressions ten thousand times).
+    """
+    if len(parameter_binds) != len(circuits):
+        raise AerError(
+            "Number of input circuits does not match number of input parameter bind dictionaries"
+        )  # Aer's own sentence
+    return [
+        list(_bind_circuit(circuit, binds, index_map))
+        for circuit, binds, index_map in zip(circuits, parameter_binds, index_maps, strict=True)
+    ]
+
+
+def _bind_circuit(
+    circuit: QuantumCircuit, binds: dict[Any, Any], index_map: list[int]
+) -> Iterator[Binding]:
+    values_of: dict[Any, np.ndarray] = {}
+    places = [(aer.AerConfig.GLOBAL_PHASE_POS, -1, circuit.global_phase)]
+    for index, instruction in zip(index_map, circuit.data, strict=True):
+        places += [(index, position, value)
+                   for position, value in enumerate(instruction.operation.params)
+                   if isinstance(value, ParameterExpression) and value.parameters]  # fmt: skip
+    for index, position, value in places:
+        if not isinstance(value, ParameterExpression) or not value.parameters:
+            continue
+        if value not in values_of:
+            values_of[value] = _values(value, binds)
+        yield (index, position), values_of[value]
+
+
+def _values(value: ParameterExpression, binds: dict[Any, Any]) -> np.ndarray:
+    """A parameter's values, or an expression's, for every row."""
+    if value in binds:
+        return _row(binds[value])
+    if not binds:
+        raise AerError("The element of parameter_binds is empty.")  # Aer's own sentence
+    rows = len(next(iter(binds.values())))
+    known = value.parameters & binds.keys()
+    return _row([float(value.bind({p: binds[p][row] for p in known})) for row in range(rows)])
+
+
+def _row(values: Any) -> np.ndarray:
+    """Parameter values as Aer binds them: a vector of doubles, one for each row."""
+    return np.asarray(values, dtype=float).ravel()

@@ -16,12 +16,9 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-from qiskit.circuit import ParameterExpression
 from qiskit_aer.backends import controller_wrappers as aer
 
 #: The methods of ``AerCircuit`` that append one instruction.
@@ -44,25 +41,19 @@ class Expression(NamedTuple):
     args: tuple[Any, ...]
 
 
-class Call(NamedTuple):
-    """One call on an ``AerCircuit``: the method's name and its arguments."""
-
-    name: str
-    args: tuple[Any, ...]
-
-
 @dataclass
 class Program:
     """Everything Aer's compiler says to an ``AerCircuit``, in order.
 
-    Stands in for ``AerCircuit`` inside the compiler (see :mod:`aer_dask.assemble`).
+    Stands in for ``AerCircuit`` inside the compiler (see :mod:`aer_dask.assemble`). ``calls`` are
+    pairs of a method's name and its arguments; bare tuples, because there are many of them.
     """
 
     num_qubits: int = 0
     num_memory: int = 0
     global_phase_angle: float = 0.0
     header: dict[str, Any] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
+    calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
     def set_header(self, header: Any) -> None:
         """Take the header as a dictionary."""
@@ -71,7 +62,7 @@ class Program:
 
 def _recorder(name: str) -> Any:
     def record(self: Program, *args: Any) -> None:
-        self.calls.append(Call(name, tuple(map(_plain, args))))
+        self.calls.append((name, args))
 
     record.__name__ = name
     return record
@@ -81,28 +72,13 @@ for _name in INSTRUCTIONS:
     setattr(Program, _name, _recorder(_name))
 
 
-def _plain(value: Any) -> Any:
-    """The value as Aer's C++ side would read it, without Qiskit's parameter objects."""
-    if isinstance(value, ParameterExpression):
-        return value.numeric()
-    if type(value) is list:
-        return [_plain(item) for item in value] if _has_parameters(value) else list(value)
-    if type(value) in (aer.AerUnaryOp, aer.AerBinaryOp):
-        return Expression(type(value).__name__, (value.value,))
-    return value
-
-
-def _has_parameters(values: Iterable[Any]) -> bool:
-    return any(isinstance(value, (ParameterExpression, list)) for value in values)
-
-
 def expression_recorder(kind: str) -> Any:
     """A stand-in for one of :data:`EXPRESSIONS` that writes down what it is built from."""
-    return lambda *args: Expression(kind, tuple(map(_plain, args)))
+    return lambda *args: Expression(kind, args)
 
 
 def _build(value: Any) -> Any:
-    if isinstance(value, Expression):
+    if type(value) is Expression:
         return getattr(aer, value.kind)(*map(_build, value.args))
     return value
 
@@ -114,8 +90,9 @@ def replay(program: Program) -> aer.AerCircuit:
     circuit.num_qubits = program.num_qubits
     circuit.num_memory = program.num_memory
     circuit.global_phase_angle = program.global_phase_angle
+    methods = {name: getattr(circuit, name) for name in {name for name, _ in program.calls}}
     for name, args in program.calls:
-        getattr(circuit, name)(*map(_build, args))
+        methods[name](*map(_build, args))
     return circuit
 
 
@@ -132,8 +109,3 @@ def decode(data: bytes) -> Any:
 def digest(data: bytes) -> str:
     """The content address of encoded data: 64 hexadecimal digits (SHA-256)."""
     return hashlib.sha256(data).hexdigest()
-
-
-def as_rows(values: Any) -> np.ndarray:
-    """Parameter values as Aer binds them: a vector of doubles."""
-    return np.asarray(values, dtype=float).ravel()

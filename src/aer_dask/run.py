@@ -16,7 +16,7 @@ from qiskit_aer.backends.controller_wrappers import AerConfig
 
 from . import codec, execute, merge
 from .analysis import CostModel, NoiseFacts, depends_on_order, profile
-from .assemble import Batch
+from .assemble import Batch, Binding
 from .errors import InsufficientMemoryError
 from .plan import Experiment, Piece, Planner, Task
 
@@ -169,10 +169,7 @@ class Run:
         return execute.Piece(
             number,
             [self._program(number, circuit) for circuit in spans],
-            [
-                [(where, values[rows[0] : rows[-1] + 1]) for where, values in bindings[circuit]]
-                for circuit, rows in spans.items()
-            ],
+            [_rows(bindings[circuit], rows[0], rows[-1] + 1) for circuit, rows in spans.items()],
             [self._phase(number, circuit, rows[0]) for circuit, rows in spans.items()],
             piece.seed,
             piece.shots,
@@ -321,6 +318,12 @@ class Run:
             "time_taken": seconds,
         }
         return self.backend._format_results(output)
+
+
+def _rows(bindings: list[Binding], start: int, stop: int) -> list[Binding]:
+    """Some rows of the bindings; one object for one set of values, so that it is pickled once."""
+    slices = {id(values): values[start:stop] for _, values in bindings}
+    return [(where, slices[id(values)]) for where, values in bindings]
 
 
 def _gib(size: int) -> str:
