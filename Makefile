@@ -31,3 +31,20 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
 	  -o requirements.lock pyproject.toml
 
 .PHONY: help setup lock
+
+# --- images and clusters ---
+
+CLUSTER_TOOL := $(PYTHON) -m tests.cluster
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aer-dask/bin
+export PATH := $(PATH):$(TOOLS)
+
+tools: ## helm and kubectl, compiled where PATH has none
+	$(CLUSTER_TOOL) tools
+
+cluster-up: ## a Kubernetes to test on: CLUSTER=host|kind|minikube|current (default: the best at hand)
+	$(CLUSTER_TOOL) $(if $(CLUSTER),--cluster $(CLUSTER)) up
+
+cluster-down: ## take that Kubernetes down again
+	$(CLUSTER_TOOL) down
+
+.PHONY: tools cluster-up cluster-down

@@ -1,0 +1,44 @@
+"""Where the cluster keeps its things, and the few helpers that every part uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+KUBECONFIG = BUILD / "kubeconfig"
+# Builds are kept outside the checkout, by version: Kubernetes takes minutes to compile.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "aer-dask"
+# Everything a running `host` cluster writes; addons/ names this path too.
+STATE = Path("/var/lib/aer-dask-cluster")
+
+
+def run(*command: object, **options: object) -> None:
+    """Run a command; if it fails, so does this program, with the command in its last line."""
+    subprocess.run([str(word) for word in command], check=True, **options)
+
+
+def output(*command: object) -> str:
+    """Standard output of a command that must succeed."""
+    return subprocess.run(
+        [str(word) for word in command], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+
+
+def succeeds(*command: object) -> bool:
+    """Whether a command ends with exit status 0; what it prints is dropped."""
+    quiet = subprocess.DEVNULL
+    return not subprocess.run([str(w) for w in command], stdout=quiet, stderr=quiet).returncode
+
+
+def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
+    """Return once ready() holds; give up with a sentence at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Waited {seconds:.0f} s for {what} in vain: see {STATE / 'log'}.")
+        time.sleep(0.1)
