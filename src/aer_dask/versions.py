@@ -1,0 +1,101 @@
+"""One set of versions for client, scheduler and workers, or a sentence that says where they differ.
+
+    python -m aer_dask.versions --scheduler tcp://scheduler:8786
+
+The packages compared are those that have to agree on the bytes they exchange (aer_dask, dask,
+distributed) and on the bits they compute (qiskit, qiskit-aer). Python itself is not among them: the
+bytes are plain data, and a 3.11 client works with 3.12 workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from distributed.versions import get_package_info
+
+from .errors import VersionMismatchError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+PACKAGES = ("aer-dask", "qiskit", "qiskit-aer", "dask", "distributed")
+
+Versions = Mapping[str, str | None]
+
+
+def installed() -> dict[str, str | None]:
+    """The versions in this process's environment; None for a package that is missing."""
+    return get_package_info(PACKAGES)
+
+
+def differences(here: Versions, there: Versions) -> str:
+    """What differs, in words: 'qiskit is 2.6.2 here and 2.5.0 there'; empty if nothing does."""
+    return ", ".join(
+        f"{package} is {here[package] or 'missing'} here and {there.get(package) or 'missing'} there"
+        for package in PACKAGES
+        if here[package] != there.get(package)
+    )
+
+
+def require_same(here: Versions, others: Mapping[str, Versions]) -> None:
+    """Raise unless everybody has the versions of this process.
+
+    Args:
+        here: versions of this process.
+        others: versions of the others, by what they are called in the message.
+
+    Raises:
+        VersionMismatchError: naming the first that differs, with exact versions.
+    """
+    for name, there in others.items():
+        if found := differences(here, there):
+            more = sum(bool(differences(here, other)) for other in others.values()) - 1
+            raise VersionMismatchError(
+                f"Versions differ between this process and {name}"
+                f"{f' (and {more} more)' if more else ''}: {found}. "
+                "Results would not be reproducible; install the same versions everywhere, "
+                "for instance by running client and cluster from the same aer-dask image."
+            )
+
+
+def of_scheduler(found: Versions) -> Versions:
+    """What a scheduler is held to: Dask's versions, and the simulator's only where it has them.
+
+    A scheduler does not simulate; one of a plain Dask image will do.
+    """
+    mine = installed()
+    return {
+        package: found.get(package) or (None if "dask" == package else mine[package])
+        for package in PACKAGES
+    }
+
+
+def of_cluster(client: Client) -> dict[str, Versions]:
+    """The versions of the scheduler and of every worker, by what they are called."""
+    found = client.get_versions(packages=PACKAGES)
+    reports = {"the scheduler": of_scheduler(found["scheduler"]["packages"])}
+    for address, report in found["workers"].items():
+        reports[f"worker {address}"] = report["packages"]
+    return reports
+
+
+def main() -> None:
+    """Compare a cluster with this environment; exit with a sentence where they differ."""
+    from distributed import Client
+
+    parser = argparse.ArgumentParser(prog="python -m aer_dask.versions", description=__doc__)
+    parser.add_argument("--scheduler", required=True, help="address, such as tcp://host:8786")
+    with Client(parser.parse_args().scheduler) as client:
+        here, others = installed(), of_cluster(client)
+        try:
+            require_same(here, others)
+        except VersionMismatchError as error:
+            raise SystemExit(str(error)) from error
+    print(", ".join(f"{name} {found}" for name, found in here.items()))
+    print(f"the same on this client, the scheduler and {len(others) - 1} workers")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What makes a Dask worker simulate well.
+
+    dask worker tcp://scheduler:8786 --nthreads 1 --preload aer_dask.worker
+
+The preload refuses to serve under a scheduler of other versions, gives Aer the cores and the memory
+of the pod (cgroup limits, not the host's), starts the child processes that simulate, and ends a
+child when its task is cancelled. A worker started without the preload gets the same from the
+client, except that it keeps to the threads its environment allows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import dask.system
+import distributed.system
+from distributed import Worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from . import versions
+from .child import children
+from .errors import VersionMismatchError
+
+logger = logging.getLogger(__name__)
+
+PLUGIN_NAME = "aer-dask"
+#: Memory in bytes that Python, Dask and Aer's libraries take in a worker, apart from any state.
+OVERHEAD = 350 * 2**20
+#: Exit status of a worker that must not serve (EX_CONFIG in sysexits.h).
+EXIT_CONFIGURATION = 78
+
+
+class AerPlugin(WorkerPlugin):
+    """Prepares a worker for simulations and ends those that are no longer wanted.
+
+    Args:
+        dedicated: whether the worker has its pod to itself, so that its threads are the pod's.
+    """
+
+    name = PLUGIN_NAME
+
+    def __init__(self, dedicated: bool = False) -> None:
+        self._dedicated = dedicated
+
+    def setup(self, worker: Worker) -> None:
+        """Called by Dask: set the limits of this worker's children and start them."""
+        if children.threads is None:
+            children.configure(
+                self._threads(worker.state.nthreads), simulation_memory(worker) // 2**20 or None
+            )
+            children.start(worker.state.nthreads)
+
+    def transition(self, key: str, start: str, finish: str, **_: object) -> None:
+        """Called by Dask: a running task that is released was cancelled."""
+        if start == "executing" and finish == "released" and children.kill(str(key)):
+            logger.info("Ended the simulation of %s: it was cancelled", key)
+
+    def _threads(self, slots: int) -> int:
+        """OpenMP threads for each of the worker's slots."""
+        variable = "AER_DASK_THREADS" if self._dedicated else "OMP_NUM_THREADS"
+        given = os.environ.get(variable, "")
+        if given.isdecimal() and int(given) > 0:
+            return int(given)
+        return max(1, dask.system.CPU_COUNT // slots)
+
+
+def simulation_memory(worker: Worker) -> int:
+    """Bytes that one simulation may take on a worker."""
+    limit = worker.memory_manager.memory_limit or distributed.system.MEMORY_LIMIT
+    return memory_per_slot(min(limit, distributed.system.MEMORY_LIMIT), worker.state.nthreads)
+
+
+def memory_per_slot(limit: int, slots: int) -> int:
+    """Bytes that one simulation may take on a worker with this limit and so many slots."""
+    return max(0, limit - OVERHEAD) // slots
+
+
+async def dask_setup(worker: Worker) -> None:
+    """Called by Dask when it loads the preload."""
+    found = await worker.scheduler.versions(packages=list(versions.PACKAGES))
+    try:
+        versions.require_same(
+            versions.installed(), {"the scheduler": versions.of_scheduler(found["packages"])}
+        )
+    except VersionMismatchError as error:
+        # Dask only logs what a preload raises, and the worker would go on to serve
+        print(error, file=sys.stderr, flush=True)
+        os._exit(EXIT_CONFIGURATION)
+    await worker.plugin_add(AerPlugin(dedicated=True), name=PLUGIN_NAME, catch_errors=False)
