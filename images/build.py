@@ -1,8 +1,8 @@
 """Build, push or pack the images, with docker, podman or buildah, whichever is at hand.
 
-    python3 images/build.py build runtime jupyter
-    python3 images/build.py push --registry registry.example.org/team runtime jupyter
-    python3 images/build.py archive runtime jupyter   # build/images/*.tar, for `make load`
+python3 images/build.py build runtime jupyter
+python3 images/build.py push --registry registry.example.org/team runtime jupyter
+python3 images/build.py archive runtime jupyter   # build/images/*.tar, for `make load`
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def secrets(scratch: Path) -> list[str]:
     settings = pip_settings()
     lines = [f"{key} = {settings[key]}" for key in PIP_SETTINGS if key in settings]
     (scratch / "pip").write_text("\n".join(["[global]", *lines, ""]))
-    shutil.copy(settings["cert"], scratch / "ca") if "cert" in settings else (scratch / "ca").touch()
+    shutil.copy(settings["cert"], scratch / "ca") if "cert" in settings else (
+        scratch / "ca"
+    ).touch()
     return [f"--secret=id={name},src={scratch / name}" for name in ("pip", "ca")]
 
 

@@ -74,7 +74,9 @@ def wait_until_ready() -> None:
 
 def node_names() -> str:
     """The names of the nodes that have registered."""
-    return output(STATE / "bin" / "kubectl", "--kubeconfig", KUBECONFIG, "get", "nodes", "--output=name")
+    return output(
+        STATE / "bin" / "kubectl", "--kubeconfig", KUBECONFIG, "get", "nodes", "--output=name"
+    )
 
 
 def load(archive: Path) -> None:

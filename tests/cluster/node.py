@@ -198,7 +198,11 @@ class Node:
             "mode": "iptables",
             "clusterCIDR": PODS,
             # the size of the connection table is the host's to choose
-            "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+            "conntrack": {
+                "maxPerCore": 0,
+                "tcpEstablishedTimeout": "0s",
+                "tcpCloseWaitTimeout": "0s",
+            },
             "oomScoreAdj": 0,
         }
         write_json(self.home / "proxy.json", config)

@@ -30,7 +30,9 @@ def install() -> None:
             raise SystemExit(f"Install {', '.join(missing)} first: this is no Debian or Ubuntu.")
         quiet = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}}
         run("apt-get", "update", "--quiet=2", **quiet)
-        run("apt-get", "install", "--quiet=2", "--no-install-recommends", "--yes", *missing, **quiet)
+        run(
+            "apt-get", "install", "--quiet=2", "--no-install-recommends", "--yes", *missing, **quiet
+        )
     if not Path("/proc/sys/net/bridge").exists():
         succeeds("modprobe", "--all", "br_netfilter", "overlay")
 
