@@ -32,6 +32,13 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
 
 .PHONY: help setup lock
 
+# --- chart ---
+
+chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
+	$(RUN) scripts/chart_docs.py
+
+.PHONY: chart-docs
+
 # --- images and clusters ---
 
 CLUSTER_TOOL := $(PYTHON) -m tests.cluster

@@ -2,32 +2,69 @@
 
 >>> from aer_dask import AerSimulator
 >>> backend = AerSimulator(executor=client)        # doctest: +SKIP
+
+Names are imported when they are first used: a worker that only hands tasks to its child processes
+starts without loading Qiskit.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from .errors import (
-    ExecutorError,
-    InsufficientMemoryError,
-    JobCancelledError,
-    JobTimeoutError,
-    VersionMismatchError,
-    WorkerLostError,
-)
-from .jobset import AerJobSet
-from .plan import Plan
-from .simulator import AerSimulator
+if TYPE_CHECKING:
+    from .cluster import EmbeddedCluster
+    from .errors import (
+        AerDaskError,
+        ExecutorError,
+        InsufficientMemoryError,
+        VersionMismatchError,
+        WorkerLostError,
+    )
+    from .jobset import AerJobSet, JobCancelledError, JobTimeoutError
+    from .plan import Plan
+    from .primitives import EstimatorV2, SamplerV2
+    from .simulator import AerSimulator
 
 __version__ = version("aer-dask")
 
+_HOMES = {
+    "AerDaskError": "errors",
+    "AerJobSet": "jobset",
+    "AerSimulator": "simulator",
+    "EmbeddedCluster": "cluster",
+    "EstimatorV2": "primitives",
+    "ExecutorError": "errors",
+    "InsufficientMemoryError": "errors",
+    "JobCancelledError": "jobset",
+    "JobTimeoutError": "jobset",
+    "Plan": "plan",
+    "SamplerV2": "primitives",
+    "VersionMismatchError": "errors",
+    "WorkerLostError": "errors",
+}
+
 __all__ = [
+    "AerDaskError",
     "AerJobSet",
     "AerSimulator",
+    "EmbeddedCluster",
+    "EstimatorV2",
     "ExecutorError",
     "InsufficientMemoryError",
     "JobCancelledError",
     "JobTimeoutError",
     "Plan",
+    "SamplerV2",
     "VersionMismatchError",
     "WorkerLostError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

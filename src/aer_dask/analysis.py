@@ -94,6 +94,10 @@ class Profile:
     fixed_seconds: float
     shot_seconds: float
 
+    def seconds(self, shots: int) -> float:
+        """Estimated seconds for so many shots on one thread, before any correction."""
+        return self.fixed_seconds + shots * self.shot_seconds
+
 
 def qubits_of(call: Call) -> Sequence[int]:
     """The qubits that Aer counts as used by an operation."""
@@ -277,6 +281,25 @@ def profile(
     )
 
 
+def depends_on_order(
+    profiles: Sequence[Profile], config: dict[str, Any], noise: NoiseFacts
+) -> bool:
+    """Whether the circuits of a batch influence each other, so that none may run alone.
+
+    Under ``automatic``, a pure-state circuit with Kraus noise makes Aer 0.18 compute the noise's
+    superoperators; a density matrix circuit later in the batch computes them again, on top of the
+    first (``NoiseModel::enable_superop_method``, ``QuantumError::compute_circuits_superoperator``),
+    and comes out different from what it is alone.
+    """
+    automatic = config.get("method") in (None, "automatic")
+    if not automatic or noise.instructions.isdisjoint({"kraus", "superop"}):
+        return False
+    methods = [profile.method for profile in profiles]
+    pure = [i for i, m in enumerate(methods) if m in ("statevector", "matrix_product_state")]
+    mixed = [i for i, m in enumerate(methods) if m in ("density_matrix", "superop")]
+    return bool(pure and mixed) and pure[0] < mixed[-1]
+
+
 def _has_saves(calls: list[Call]) -> bool:
     return any(call.name in _SUBTYPE for call in calls)
 
@@ -313,17 +336,16 @@ class CostModel:
 
     def seconds(self, profile: Profile, shots: int) -> float:
         """Estimated seconds for so many shots of one circuit on one thread."""
-        estimate = profile.fixed_seconds + shots * profile.shot_seconds
-        return estimate * self._factors.get(profile.method, 1.0)
+        return profile.seconds(shots) * self._factors.get(profile.method, 1.0)
 
-    def learn(self, method: str, estimated: float, measured: float) -> None:
+    def learn(self, method: str, uncorrected: float, measured: float) -> None:
         """Move a method's factor half of the way (geometrically) to what was measured.
 
         Args:
             method: simulation method.
-            estimated: seconds that :meth:`seconds` gave.
+            uncorrected: seconds that :meth:`Profile.seconds` gave.
             measured: seconds that Aer reports as ``time_taken``.
         """
-        if estimated > 0 and measured > 0:
+        if uncorrected > 0 and measured > 0:
             factor = self._factors.get(method, 1.0)
-            self._factors[method] = factor * math.sqrt(measured / estimated)
+            self._factors[method] = math.sqrt(factor * measured / uncorrected)

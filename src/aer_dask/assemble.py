@@ -30,8 +30,7 @@ class Batch:
     """One ``run`` call, compiled.
 
     ``programs``, ``bindings`` and ``metadata`` have an entry per circuit given. ``bindings[i]`` is
-    empty for a circuit that is not parameterised. ``raw_bindings`` says that the user passed Aer's
-    own ``parameterizations`` option, whose rows are not taken apart.
+    empty for a circuit that is not parameterised.
     """
 
     programs: list[codec.Program]
@@ -40,12 +39,18 @@ class Batch:
     config: dict[str, Any]
     noise: dict[str, Any]
     shots: int
-    raw_bindings: bool
 
     def rows(self, circuit: int) -> int:
         """How many results the circuit has: one, or one for each row of parameter values."""
         bindings = self.bindings[circuit]
         return len(bindings[0][1]) if bindings else 1
+
+    def is_tied(self, row: int) -> bool:
+        """Whether a row cannot be computed apart from the one before it.
+
+        Rows that Aer binds at run time share one execution, and their metadata says so.
+        """
+        return row > 0 and bool(self.config.get("runtime_parameter_bind_enable"))
 
 
 @cache
@@ -104,6 +109,9 @@ def assemble(
     elif any(circuit.parameters for circuit in compiled):
         raise AerError("circuits have parameters but parameter_binds is not specified.")
     config = vars(compiler.generate_aer_config(compiled, backend.options, **run_options))
+    if tables := config.pop("parameterizations", None):
+        # Aer's own form of bindings, given as an option
+        bindings = [_bindings(table) for table in tables]
     noise = noise_model.to_dict(serializable=True) if noise_model else {}
     return Batch(
         programs,
@@ -112,7 +120,6 @@ def assemble(
         config,
         noise,
         int(config["shots"]),
-        raw_bindings="parameterizations" in config,
     )
 
 

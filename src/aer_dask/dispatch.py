@@ -21,11 +21,10 @@ from distributed.cfexecutor import ClientExecutor
 from distributed.comm.core import CommClosedError
 from distributed.deploy import Cluster
 from distributed.scheduler import KilledWorker, NoValidWorkerError
-from distributed.worker import get_worker
 
 from . import child, codec, execute, versions
 from .errors import ExecutorError, WorkerLostError
-from .worker import PLUGIN_NAME, AerPlugin, memory_per_slot
+from .worker import PLUGIN_NAME, AerPlugin, memory_per_slot, run_on_worker
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,8 @@ LOST = (
 
 #: The client of each cluster that was given as an executor.
 _clients: WeakKeyDictionary[Cluster, Client] = WeakKeyDictionary()
+#: The workers of each client that are known to run the right versions, and the plugin.
+_checked: WeakKeyDictionary[Client, frozenset[str]] = WeakKeyDictionary()
 
 Outcome = bytes | BaseException
 Callback = Callable[[Any], None]
@@ -100,8 +101,11 @@ class DaskDispatcher(Dispatcher):
 
     def prepare(self, shared: bytes, memory: int) -> Any:
         self._memory_needed = memory
-        versions.require_same(versions.installed(), versions.of_cluster(self._client))
-        self._client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
+        workers = frozenset(self._workers())
+        if not workers <= _checked.get(self._client, frozenset()):
+            versions.require_same(versions.installed(), versions.of_cluster(self._client))
+            self._client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
+            _checked[self._client] = workers
         # a task's result rather than scattered data: Dask computes it again when it is lost
         return self._client.submit(
             bytes, shared, key=f"aer-shared-{codec.digest(shared)}", priority=1
@@ -162,11 +166,6 @@ def _exception(future: Any) -> BaseException:
         exception: BaseException = future.exception()
         return exception
     return concurrent.futures.CancelledError(future.key)
-
-
-def run_on_worker(task: bytes, shared: bytes) -> bytes:
-    """What a Dask task calls: simulate in a child of the worker."""
-    return child.run_task(str(get_worker().get_current_task()), task, shared)
 
 
 class PoolDispatcher(Dispatcher):

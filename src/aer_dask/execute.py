@@ -20,8 +20,12 @@ from .assemble import Binding
 
 @dataclass(frozen=True)
 class Piece:
-    """One call of the controller: encoded programs, the rows bound to each, a seed and shots."""
+    """One call of the controller: encoded programs, the rows bound to each, a seed and shots.
 
+    ``batch`` says which configuration and noise model of the run apply.
+    """
+
+    batch: int
     programs: list[bytes]
     bindings: list[list[Binding]]
     phases: list[float]
@@ -30,10 +34,10 @@ class Piece:
 
 
 @lru_cache(maxsize=8)
-def _shared(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration and noise model of a run, parsed once a process."""
-    config, noise = codec.decode(data)
-    return config, noise
+def _shared(data: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The configuration and noise model of each batch of a run, parsed once a process."""
+    shared: list[tuple[dict[str, Any], dict[str, Any]]] = codec.decode(data)
+    return shared
 
 
 @lru_cache(maxsize=64)
@@ -47,17 +51,19 @@ def run_task(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -
 
     Args:
         task: an encoded list of :class:`Piece`.
-        shared: the encoded (configuration, noise model) of the run.
+        shared: the encoded list of (configuration, noise model), one for each batch of the run.
         limits: options set by this process where the user set none, such as
             ``max_memory_mb`` and ``max_parallel_threads``.
 
     Returns:
         The encoded list of the controller's raw outputs, one for each piece.
     """
-    config, noise = _shared(shared)
-    config = {**(limits or {}), **config}
-    pieces: list[Piece] = codec.decode(task)
-    return codec.encode([_run_piece(piece, config, noise) for piece in pieces])
+    batches = _shared(shared)
+    outputs = []
+    for piece in codec.decode(task):
+        config, noise = batches[piece.batch]
+        outputs.append(_run_piece(piece, {**(limits or {}), **config}, noise))
+    return codec.encode(outputs)
 
 
 def _run_piece(piece: Piece, options: dict[str, Any], noise: dict[str, Any]) -> dict[str, Any]:

@@ -6,22 +6,23 @@ dies afterwards, a worker or the scheduler, costs only tasks that were not finis
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from qiskit import QuantumCircuit
 from qiskit.providers import JobError, JobStatus, JobV1
+from qiskit.providers import JobTimeoutError as QiskitJobTimeoutError
 from qiskit.result import Result
 from qiskit_aer import AerError
-from tqdm.auto import tqdm
 
 from .dispatch import LOST, Dispatcher
-from .errors import JobCancelledError, JobTimeoutError, WorkerLostError
+from .errors import WorkerLostError
 from .plan import Plan, Task
 from .run import Run
 
@@ -33,6 +34,14 @@ ATTEMPTS = 4
 _WORKER_POLL = 0.2
 #: Seconds that a lost scheduler may stay away.
 _RECONNECT = 300.0
+
+
+class JobCancelledError(JobError, concurrent.futures.CancelledError):
+    """The result of a cancelled job was asked for."""
+
+
+class JobTimeoutError(QiskitJobTimeoutError, TimeoutError):
+    """The result was not there within the timeout."""
 
 
 class Progress(NamedTuple):
@@ -63,7 +72,7 @@ class AerJobSet(JobV1):
         self._ended = False
         self._cancelled = False
         self._error: BaseException | None = None
-        self._result: Result | None = None
+        self._results: list[Result] = []
         self._thread: threading.Thread | None = None
         self._started = 0.0
 
@@ -100,10 +109,19 @@ class AerJobSet(JobV1):
             WorkerLostError: if a task was lost again and again.
             AerError: what Aer raised in a task.
         """
+        return self.results(timeout, progress)[0]
+
+    def results(self, timeout: float | None = None, progress: bool = False) -> list[Result]:
+        """One Result for each batch: one of an ordinary run, several of ``run_batches``.
+
+        Raises:
+            Exception: as :meth:`result`.
+        """
         self._require_submitted()
+        deadline = _deadline(timeout)
         if progress:
-            self._show_progress(timeout)
-        self._wait(lambda: self._ended, timeout)
+            self._show_progress(deadline)
+        self._wait(lambda: self._ended, deadline())
         return self._outcome()
 
     def status(self) -> JobStatus:
@@ -246,7 +264,7 @@ class AerJobSet(JobV1):
                 return
             self._take_in(keys)
         seconds = time.monotonic() - self._started
-        self._result = self._run.result(self.job_id(), seconds)
+        self._results = self._run.results(self.job_id(), seconds)
 
     def _send(self, index: int) -> None:
         attempt = self._attempts[index] = self._attempts.get(index, 0) + 1
@@ -337,13 +355,12 @@ class AerJobSet(JobV1):
         if self._thread is None:
             raise JobError("This job set has not been submitted; call submit() first.")
 
-    def _outcome(self) -> Result:
+    def _outcome(self) -> list[Result]:
         if self._cancelled:
             raise JobCancelledError("The job was cancelled.")
         if self._error is not None:
             raise self._error
-        assert self._result is not None
-        return self._result
+        return self._results
 
     def _wait(self, condition: Any, timeout: float | None) -> None:
         with self._changed:
@@ -355,8 +372,9 @@ class AerJobSet(JobV1):
             f"No result after {timeout:g} s: {state}. The job goes on; ask again or cancel() it."
         )
 
-    def _show_progress(self, timeout: float | None) -> None:
-        deadline = _deadline(timeout)
+    def _show_progress(self, deadline: Callable[[], float | None]) -> None:
+        from tqdm.auto import tqdm  # looks for a notebook, which takes a while
+
         with tqdm(desc="tasks", unit="task", total=len(self._tasks) or None) as bar:
             while True:
                 seen = bar.n
@@ -429,7 +447,7 @@ class TaskJob(JobV1):
         return self._jobset.cancel()
 
 
-def _deadline(timeout: float | None) -> Any:
+def _deadline(timeout: float | None) -> Callable[[], float | None]:
     """A function that gives the seconds left of one overall timeout."""
     if timeout is None:
         return lambda: None

@@ -100,7 +100,9 @@ def _by_condition(rule: Callable[[Sequence[Any]], Any]) -> Callable[..., dict[st
     return merge
 
 
-def _join(values: Sequence[list[Any]]) -> list[Any]:
+def _join(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], np.ndarray):
+        return np.concatenate(values)
     return [item for value in values for item in value]
 
 

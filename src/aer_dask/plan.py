@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .analysis import Profile
 
@@ -31,16 +31,24 @@ Seconds = Callable[[Profile, int], float]
 
 @dataclass(frozen=True)
 class Experiment:
-    """One circuit of the run after its parameter rows are expanded: one result to come."""
+    """One result to come: a circuit of a batch, with one row of its parameter values.
 
+    ``ordinal`` counts the experiments of the batch and so decides the seed; ``tied`` says that the
+    experiment cannot be separated from the one before it.
+    """
+
+    batch: int
     circuit: int
     row: int
+    ordinal: int
+    shots: int
     profile: Profile
+    tied: bool = False
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Experiments ``start`` to ``stop`` with ``shots`` shots each, from shot ``first_shot`` on."""
+    """Experiments ``start`` to ``stop``, of one batch, each from shot ``first_shot`` on."""
 
     start: int
     stop: int
@@ -71,10 +79,13 @@ class Plan:
 
     tasks: tuple[Task, ...]
     experiments: tuple[Experiment, ...]
-    shots: int
-    seed: int
     payload_bytes: tuple[int, ...] = ()
     shared_bytes: int = 0
+
+    @property
+    def shots(self) -> int:
+        """Shots of all experiments together."""
+        return sum(experiment.shots for experiment in self.experiments)
 
     @property
     def methods(self) -> dict[str, int]:
@@ -93,7 +104,7 @@ class Plan:
     def __str__(self) -> str:
         methods = ", ".join(f"{count} {name}" for name, count in self.methods.items())
         lines = [
-            f"{len(self.experiments)} circuits ({methods}), {self.shots} shots each, "
+            f"{len(self.experiments)} circuits ({methods}), {self.shots} shots in all, "
             f"in {len(self.tasks)} tasks: {sum(self.payload_bytes):,} bytes, "
             f"and {self.shared_bytes:,} bytes once per worker",
             "task  circuits     shots  seconds     bytes",
@@ -113,32 +124,27 @@ class Planner:
 
     Args:
         experiments: in the order of the results.
-        shots: of each circuit.
         seed: base seed of the run.
         slots: tasks that the executor runs at once.
         seconds: estimate for so many shots of a circuit.
         max_job_size: circuits per task, or None to choose.
         max_shot_size: shots per task, or None to choose.
         independent: whether every piece gets a hashed seed of its own.
-        together: pairs of neighbouring experiments that must not be separated, as the index of
-            the second one.
     """
 
     experiments: Sequence[Experiment]
-    shots: int
     seed: int
     slots: int
     seconds: Seconds
     max_job_size: int | None = None
     max_shot_size: int | None = None
     independent: bool = False
-    together: frozenset[int] = field(default_factory=frozenset)
 
     def plan(self) -> Plan:
         """The tasks, in the order in which they should be run."""
         target = self._task_seconds()
         tasks: list[Task] = []
-        group: list[tuple[int, float]] = []
+        group: list[int] = []
         for index in range(len(self.experiments)):
             pieces = list(self._pieces(index, target))
             if len(pieces) > 1:
@@ -146,45 +152,47 @@ class Planner:
                 group = []
                 tasks += self._packed(index, pieces, target)
                 continue
-            if group and index not in self.together and self._is_full(group, index, target):
+            if group and self._is_full(group, index, target):
                 tasks += self._grouped(group)
                 group = []
-            group.append((index, self._seconds(index, self.shots)))
+            group.append(index)
         tasks += self._grouped(group)
-        return Plan(tuple(tasks), tuple(self.experiments), self.shots, self.seed)
+        return Plan(tuple(tasks), tuple(self.experiments))
 
     def whole(self, index: int) -> Task:
         """One experiment with all its shots: what to run where split shots did not hold."""
-        piece = Piece(index, index + 1, 0, self.shots, self._seed(index, 0))
-        return Task((piece,), self._seconds(index, self.shots))
+        return self._grouped([index])[0]
 
-    def _seconds(self, index: int, shots: int) -> float:
-        return self.seconds(self.experiments[index].profile, shots)
+    def _seconds(self, index: int, shots: int | None = None) -> float:
+        experiment = self.experiments[index]
+        return self.seconds(experiment.profile, experiment.shots if shots is None else shots)
 
     def _task_seconds(self) -> float:
-        total = sum(self._seconds(i, self.shots) for i in range(len(self.experiments)))
+        total = sum(map(self._seconds, range(len(self.experiments))))
         share = total / (max(self.slots, 1) * TASKS_PER_SLOT)
         if self.slots > 1:
             # few long tasks beat many short ones, but every slot should have one
             share = max(share, min(SHORTEST_TASK, total / self.slots))
         return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK)
 
-    def _is_full(self, group: list[tuple[int, float]], index: int, target: float) -> bool:
+    def _is_full(self, group: list[int], index: int, target: float) -> bool:
+        if self.experiments[index].tied:
+            return False
         if self.max_job_size is not None:
             return len(group) >= self.max_job_size
-        filled = sum(seconds for _, seconds in group)
-        return filled + self._seconds(index, self.shots) / 2 > target
+        return sum(map(self._seconds, group)) + self._seconds(index) / 2 > target
 
     def _pieces(self, index: int, target: float) -> Iterator[Piece]:
         """The shots of one experiment, cut where that is exact (or asked for) and worth it."""
-        size = self._piece_shots(index, target)
-        for first in range(0, max(self.shots, 1), size):
-            shots = min(size, self.shots - first)
+        size, total = self._piece_shots(index, target), self.experiments[index].shots
+        for first in range(0, max(total, 1), size):
+            shots = min(size, total - first)
             yield Piece(index, index + 1, first, shots, self._seed(index, first))
 
     def _piece_shots(self, index: int, target: float) -> int:
-        profile, whole = self.experiments[index].profile, max(self.shots, 1)
-        tied = index in self.together or index + 1 in self.together
+        experiment = self.experiments[index]
+        profile, whole = experiment.profile, max(experiment.shots, 1)
+        tied = any(e.tied for e in self.experiments[index : index + 2])
         if self.independent:
             if tied or not (profile.divisible or profile.samplable):
                 return whole
@@ -207,24 +215,27 @@ class Planner:
             batch.append(piece)
         yield Task(tuple(batch), sum(self._seconds(index, p.shots) for p in batch))
 
-    def _grouped(self, group: list[tuple[int, float]]) -> list[Task]:
-        """One task of whole experiments that follow one another."""
+    def _grouped(self, group: list[int]) -> list[Task]:
+        """One task of whole experiments that follow one another; no task for none."""
         if not group:
             return []
-        start, stop = group[0][0], group[-1][0] + 1
-        seconds = sum(seconds for _, seconds in group)
-        if self.independent:
-            pieces = tuple(
-                Piece(i, i + 1, 0, self.shots, self._seed(i, 0)) for i in range(start, stop)
-            )
-        else:
-            pieces = (Piece(start, stop, 0, self.shots, self._seed(start, 0)),)
-        return [Task(pieces, seconds)]
+        starts = [index for index in group if index == group[0] or self._starts_piece(index)]
+        pieces = tuple(
+            Piece(start, stop, 0, self.experiments[start].shots, self._seed(start, 0))
+            for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
+        )
+        return [Task(pieces, sum(map(self._seconds, group)))]
+
+    def _starts_piece(self, index: int) -> bool:
+        """Whether an experiment needs a seed that does not follow from the one before it."""
+        before, experiment = self.experiments[index - 1], self.experiments[index]
+        return before.batch != experiment.batch or (self.independent and not experiment.tied)
 
     def _seed(self, index: int, first_shot: int) -> int:
+        ordinal = self.experiments[index].ordinal
         if not self.independent:
-            return int64(self.seed + SEED_STRIDE * index + first_shot)
-        words = f"{self.seed} {index} {first_shot}".encode()
+            return int64(self.seed + SEED_STRIDE * ordinal + first_shot)
+        words = f"{self.seed} {ordinal} {first_shot}".encode()
         return int.from_bytes(hashlib.sha256(words).digest()[:8], "big") >> 1
 
 

@@ -6,7 +6,7 @@ Knows no executor and no thread; :mod:`aer_dask.jobset` gives it life.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends.controller_wrappers import AerConfig
 
 from . import codec, execute, merge
-from .analysis import CostModel, NoiseFacts, Profile, profile
+from .analysis import CostModel, NoiseFacts, depends_on_order, profile
 from .assemble import Batch
 from .errors import InsufficientMemoryError
 from .plan import Experiment, Piece, Plan, Planner, Task
@@ -37,9 +37,12 @@ def _positive(name: str, value: Any) -> int | None:
 class Run:
     """Everything about one run that is settled on the client.
 
+    An ordinary run has one batch. Those of a primitive have several, each with seeds as if it were
+    run alone.
+
     Args:
-        backend: whose name and version the result bears.
-        batch: the compiled circuits.
+        backend: whose name and version the results bear.
+        batches: the compiled circuits.
         max_job_size: circuits per task; None to choose.
         max_shot_size: shots per task; None to choose.
         seed_policy: "aer" for the bits of plain Aer, "independent" for hashed seeds.
@@ -51,7 +54,7 @@ class Run:
     def __init__(
         self,
         backend: AerSimulator,
-        batch: Batch,
+        batches: Sequence[Batch],
         *,
         max_job_size: int | None = None,
         max_shot_size: int | None = None,
@@ -59,20 +62,18 @@ class Run:
     ) -> None:
         if seed_policy not in SEED_POLICIES:
             raise AerError(f"seed_policy must be one of {SEED_POLICIES}, not {seed_policy!r}.")
-        if batch.shots < 0:
-            raise AerError(f"shots must not be negative, and {batch.shots} is.")
-        self.backend, self.batch = backend, batch
+        self.backend, self.batches = backend, batches
         self._max_job_size = _positive("max_job_size", max_job_size)
         self._max_shot_size = _positive("max_shot_size", max_shot_size)
         self._independent = seed_policy == "independent"
         self.seed = self._base_seed()
         self.experiments = self._expand()
-        self.shared = codec.encode((_without_seed(batch.config), batch.noise))
-        self._programs: dict[int, bytes] = {}
+        self.shared = codec.encode(self._shared())
+        self._programs: dict[tuple[int, int], bytes] = {}
         self._parts: dict[int, dict[int, merge.Experiment]] = {}
         self._outputs: dict[int, merge.Output] = {}
         self._whole: set[int] = set()
-        self._not_loaded: dict[int, merge.Output] = {}
+        self._not_loaded: set[int] = set()
 
     # --- before: plan and encode -------------------------------------------------------
 
@@ -80,14 +81,12 @@ class Run:
         """The planner of this run for an executor with so many slots."""
         return Planner(
             self.experiments,
-            self.batch.shots,
             self.seed,
             slots,
             costs.seconds,
             self._max_job_size,
             self._max_shot_size,
             self._independent,
-            frozenset(self._tied()),
         )
 
     def payload(self, task: Task) -> bytes:
@@ -105,7 +104,7 @@ class Run:
             enumerate(e.profile for e in self.experiments), key=lambda item: item[1].memory
         )
         if available is not None and largest.memory > available:
-            if "max_memory_mb" not in self.batch.config:
+            if "max_memory_mb" not in self.batches[0].config:
                 raise InsufficientMemoryError(
                     f"circuit {self.experiments[index].circuit} ({largest.qubits} qubits, "
                     f"{largest.method}) needs {_gib(largest.memory)}; workers have "
@@ -116,7 +115,7 @@ class Run:
         return largest.memory
 
     def _base_seed(self) -> int:
-        seed = self.batch.config.get("seed_simulator")
+        seed = self.batches[0].config.get("seed_simulator")
         if seed is None:
             return secrets.randbits(32)
         if not -(2**63) <= seed < 2**63:
@@ -124,47 +123,61 @@ class Run:
         return int(seed)
 
     def _expand(self) -> list[Experiment]:
-        noise = NoiseFacts.of(self.batch.noise)
-        experiments: list[Experiment] = []
-        for index, program in enumerate(self.batch.programs):
-            bound = bool(self.batch.bindings[index])
-            facts = profile(program, self.batch.config, noise, bound=bound)
-            experiments += [Experiment(index, row, facts) for row in range(self.batch.rows(index))]
+        experiments = [e for number in range(len(self.batches)) for e in self._expand_batch(number)]
         if not experiments:
             raise AerError("parameter_binds has no values for any circuit: nothing to run.")
         return experiments
 
-    def _tied(self) -> Iterable[int]:
-        """Experiments that must stay with the one before them."""
-        if self.batch.raw_bindings:
-            return range(1, len(self.experiments))
-        if not self.batch.config.get("runtime_parameter_bind_enable"):
-            return ()
-        # rows that Aer binds at run time share one execution, and their metadata says so
-        return [index for index, experiment in enumerate(self.experiments) if experiment.row > 0]
+    def _expand_batch(self, number: int) -> Iterator[Experiment]:
+        batch = self.batches[number]
+        if batch.shots < 0:
+            raise AerError(f"shots must not be negative, and {batch.shots} is.")
+        noise = NoiseFacts.of(batch.noise)
+        profiles = [
+            profile(program, batch.config, noise, bound=bool(batch.bindings[circuit]))
+            for circuit, program in enumerate(batch.programs)
+        ]
+        inseparable = depends_on_order(profiles, batch.config, noise)
+        rows = [(c, row) for c in range(len(profiles)) for row in range(batch.rows(c))]
+        for ordinal, (circuit, row) in enumerate(rows):
+            tied = ordinal > 0 if inseparable else batch.is_tied(row)
+            yield Experiment(number, circuit, row, ordinal, batch.shots, profiles[circuit], tied)
+
+    def _shared(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Options and noise of each batch, without what differs between the tasks of a batch."""
+        noises: list[dict[str, Any]] = []
+        for batch in self.batches:
+            # the same object where it is the same noise, so that it is pickled once
+            noises.append(next((noise for noise in noises if noise == batch.noise), batch.noise))
+        return [
+            ({k: v for k, v in batch.config.items() if k not in ("seed_simulator", "shots")}, noise)
+            for batch, noise in zip(self.batches, noises, strict=True)
+        ]
 
     def _encode_piece(self, piece: Piece) -> execute.Piece:
+        number = self.experiments[piece.start].batch
+        bindings = self.batches[number].bindings
         spans: dict[int, list[int]] = {}
         for experiment in self.experiments[piece.start : piece.stop]:
             spans.setdefault(experiment.circuit, []).append(experiment.row)
         return execute.Piece(
-            [self._program(circuit) for circuit in spans],
+            number,
+            [self._program(number, circuit) for circuit in spans],
             [
-                [(where, values[rows[0] : rows[-1] + 1])
-                 for where, values in self.batch.bindings[circuit]]
+                [(where, values[rows[0] : rows[-1] + 1]) for where, values in bindings[circuit]]
                 for circuit, rows in spans.items()
             ],
-            [self._phase(circuit, rows[0]) for circuit, rows in spans.items()],
+            [self._phase(number, circuit, rows[0]) for circuit, rows in spans.items()],
             piece.seed,
             piece.shots,
-        )  # fmt: skip
+        )
 
-    def _program(self, circuit: int) -> bytes:
-        if circuit not in self._programs:
-            self._programs[circuit] = codec.encode(self.batch.programs[circuit])
-        return self._programs[circuit]
+    def _program(self, batch: int, circuit: int) -> bytes:
+        if (batch, circuit) not in self._programs:
+            self._programs[batch, circuit] = codec.encode(self.batches[batch].programs[circuit])
+        return self._programs[batch, circuit]
 
-    def _phase(self, circuit: int, first_row: int) -> float:
+    def _phase(self, batch: int, circuit: int, first_row: int) -> float:
         """The global phase that Aer's template has when it comes to this row.
 
         Aer 0.18 writes a row's phase into the template after copying it, so each row runs with the
@@ -172,10 +185,10 @@ class Run:
         to start where that leaves it.
         """
         if first_row > 0:
-            for (instruction, _), values in self.batch.bindings[circuit]:
+            for (instruction, _), values in self.batches[batch].bindings[circuit]:
                 if instruction == AerConfig.GLOBAL_PHASE_POS:
                     return float(values[first_row - 1])
-        return self.batch.programs[circuit].global_phase_angle
+        return self.batches[batch].programs[circuit].global_phase_angle
 
     # --- after: collect and merge ------------------------------------------------------
 
@@ -195,12 +208,12 @@ class Run:
     def _collect_piece(self, piece: Piece, output: merge.Output) -> None:
         self._outputs[piece.start] = output
         if len(output["results"]) < piece.stop - piece.start:
-            self._not_loaded[piece.start] = output
+            self._not_loaded.add(piece.start)
             return
         results = output["results"]
         for index, experiment in zip(range(piece.start, piece.stop), results, strict=True):
             self._parts.setdefault(index, {})[piece.first_shot] = experiment
-            if piece.shots == self.batch.shots:
+            if piece.shots == self.experiments[index].shots:
                 self._whole.add(index)
                 self._parts[index] = {0: experiment}
 
@@ -213,17 +226,22 @@ class Run:
         methods = {self.experiments[index].profile.method for index in task.experiments()}
         if len(methods) == 1:
             taken = sum(e["time_taken"] for output in outputs for e in output["results"])
-            costs.learn(methods.pop(), task.seconds, taken)
+            expected = sum(
+                self.experiments[index].profile.seconds(piece.shots)
+                for piece in task.pieces
+                for index in range(piece.start, piece.stop)
+            )
+            costs.learn(methods.pop(), expected, taken)
 
     def is_complete(self, index: int) -> bool:
         """Whether all shots of an experiment are there."""
         parts = self._parts.get(index, {})
-        return sum(part.get("shots", 0) for part in parts.values()) == self.batch.shots or (
-            index in self._whole  # a failed experiment reports no shots
-        )
+        shots = sum(part.get("shots", 0) for part in parts.values())
+        # a failed experiment reports no shots
+        return index in self._whole or shots == self.experiments[index].shots
 
-    def result(self, job_id: str, seconds: float) -> Result:
-        """The Result of the whole run.
+    def results(self, job_id: str, seconds: float) -> list[Result]:
+        """The Result of each batch.
 
         Args:
             job_id: of the job set.
@@ -232,12 +250,16 @@ class Run:
         Raises:
             AerError: if shots are missing, which would be a fault of aer_dask.
         """
-        outputs = [self._outputs[start] for start in sorted(self._outputs)]
-        if self._not_loaded:
+        return [self._batch_result(n, job_id, seconds) for n in range(len(self.batches))]
+
+    def _batch_result(self, number: int, job_id: str, seconds: float) -> Result:
+        indices = [i for i, e in enumerate(self.experiments) if e.batch == number]
+        starts = sorted(start for start in self._outputs if start in indices)
+        if failed := [start for start in starts if start in self._not_loaded]:
             # as in an unsplit run: one circuit that cannot be loaded fails them all
-            failure = self._not_loaded[min(self._not_loaded)]
-            return self._format({**failure, "results": []}, job_id, seconds)
-        experiments = [self._experiment(index) for index in range(len(self.experiments))]
+            return self._format({**self._outputs[failed[0]], "results": []}, job_id, seconds)
+        experiments = [self._experiment(index) for index in indices]
+        outputs = [self._outputs[start] for start in starts]
         return self._format(merge.merge_outputs(outputs, experiments), job_id, seconds)
 
     def partial(self, indices: Iterable[int], job_id: str) -> Result:
@@ -276,12 +298,12 @@ class Run:
 
     def _with_metadata(self, experiment: merge.Experiment, index: int) -> merge.Experiment:
         """The experiment with its circuit's own metadata, which never left the client."""
-        circuit = self.experiments[index].circuit
+        batch, circuit = self.experiments[index].batch, self.experiments[index].circuit
         experiment = {**experiment, "data": dict(experiment.get("data", {}))}
         if "header" not in experiment:
             return {**experiment, "circ_id": circuit}
         experiment.pop("circ_id", None)
-        header = {**experiment["header"], "metadata": self.batch.metadata[circuit]}
+        header = {**experiment["header"], "metadata": self.batches[batch].metadata[circuit]}
         return {**experiment, "header": header}
 
     def _format(self, output: merge.Output, job_id: str, seconds: float) -> Result:
@@ -297,11 +319,6 @@ class Run:
 
 def _indices(task: Task) -> list[int]:
     return [index for piece in task.pieces for index in range(piece.start, piece.stop)]
-
-
-def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without what differs between tasks, so that equal runs share it."""
-    return {name: value for name, value in config.items() if name not in ("seed_simulator", "shots")}
 
 
 def _gib(size: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import qiskit_aer
@@ -15,6 +15,11 @@ from .assemble import assemble
 from .jobset import AerJobSet
 from .plan import Plan
 from .run import Run
+
+#: The arguments of one run: circuits, parameter_binds, options.
+Request = tuple[
+    QuantumCircuit | Iterable[QuantumCircuit], list[dict[Any, Any]] | None, dict[str, Any]
+]
 
 
 class AerSimulator(qiskit_aer.AerSimulator):
@@ -68,12 +73,27 @@ class AerSimulator(qiskit_aer.AerSimulator):
             VersionMismatchError: if the cluster runs other versions than this process.
             InsufficientMemoryError: if a circuit fits in no worker.
         """
-        executor = self._get_executor(**run_options)
-        if executor is None:
+        if self._get_executor(**run_options) is None:
             run_options.pop("executor", None)
             return super().run(circuits, parameter_binds, **run_options)
-        dispatcher = dispatch.dispatcher(executor)
-        job = AerJobSet(self._compiled(circuits, parameter_binds, run_options), dispatcher)
+        return self.run_batches([(circuits, parameter_binds, {})], **run_options)
+
+    def run_batches(self, batches: Sequence[Request], **run_options: Any) -> AerJobSet:
+        """Several runs as one job set, so that all of them fill the executor together.
+
+        Args:
+            batches: of each run the circuits, the parameter_binds (or None) and its own options,
+                such as ``shots``. Each has the bits it would have alone.
+            run_options: options of all of them.
+
+        Returns:
+            A job set; its :meth:`AerJobSet.results` has a Result for each run.
+
+        Raises:
+            Exception: as :meth:`run`; AerError if there is no executor.
+        """
+        run = self._compiled(batches, run_options)
+        job = AerJobSet(run, self._dispatcher(run_options))
         job.submit()
         return job
 
@@ -88,29 +108,33 @@ class AerSimulator(qiskit_aer.AerSimulator):
         Raises:
             AerError: as :meth:`run`; and if there is no executor.
         """
-        executor = self._get_executor(**run_options)
-        if executor is None:
-            raise AerError("Without an executor there is nothing to plan; set executor=...")
-        run = self._compiled(circuits, parameter_binds, run_options)
-        plan = run.planner(dispatch.dispatcher(executor).slots()).plan()
+        run = self._compiled([(circuits, parameter_binds, {})], run_options)
+        plan = run.planner(self._dispatcher(run_options).slots()).plan()
         return plan.with_bytes([run.payload(task) for task in plan.tasks], run.shared)
 
-    def _compiled(
-        self,
-        circuits: QuantumCircuit | Iterable[QuantumCircuit],
-        parameter_binds: list[dict[Any, Any]] | None,
-        run_options: dict[str, Any],
-    ) -> Run:
-        circuits = [circuits] if isinstance(circuits, QuantumCircuit) else list(circuits)
-        if not circuits:
-            raise AerError("run() was given no circuits.")
-        for index, circuit in enumerate(circuits):
-            if not isinstance(circuit, QuantumCircuit):
-                raise AerError(
-                    f"Circuit {index} is a {type(circuit).__name__}, not a QuantumCircuit."
-                )
+    def _dispatcher(self, run_options: dict[str, Any]) -> dispatch.Dispatcher:
+        executor = self._get_executor(**run_options)
+        if executor is None:
+            raise AerError("There is no executor to spread the circuits over; set executor=...")
+        return dispatch.dispatcher(executor)
+
+    def _compiled(self, batches: Sequence[Request], run_options: dict[str, Any]) -> Run:
+        compiled = [
+            assemble(self, _as_list(circuits), binds, {**run_options, **options})
+            for circuits, binds, options in batches
+        ]
         sizes = {
             name: run_options.get(name, getattr(self.options, name))
             for name in ("max_job_size", "max_shot_size", "seed_policy")
         }
-        return Run(self, assemble(self, circuits, parameter_binds, run_options), **sizes)
+        return Run(self, compiled, **sizes)
+
+
+def _as_list(circuits: QuantumCircuit | Iterable[QuantumCircuit]) -> list[QuantumCircuit]:
+    circuits = [circuits] if isinstance(circuits, QuantumCircuit) else list(circuits)
+    if not circuits:
+        raise AerError("run() was given no circuits.")
+    for index, circuit in enumerate(circuits):
+        if not isinstance(circuit, QuantumCircuit):
+            raise AerError(f"Circuit {index} is a {type(circuit).__name__}, not a QuantumCircuit.")
+    return circuits

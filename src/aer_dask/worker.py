@@ -16,7 +16,7 @@ import sys
 
 import dask.system
 import distributed.system
-from distributed import Worker
+from distributed import Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from . import versions
@@ -75,6 +75,11 @@ def simulation_memory(worker: Worker) -> int:
 def memory_per_slot(limit: int, slots: int) -> int:
     """Bytes that one simulation may take on a worker with this limit and so many slots."""
     return max(0, limit - OVERHEAD) // slots
+
+
+def run_on_worker(task: bytes, shared: bytes) -> bytes:
+    """What a Dask task calls: simulate in a child of the worker."""
+    return children.run(str(get_worker().get_current_task()), task, shared)
 
 
 async def dask_setup(worker: Worker) -> None:

@@ -1,0 +1,33 @@
+{{/* Every name the chart gives, each in one place. */}}
+
+{{/* Cut so that the longest name made from it is still a valid Service name (63 characters). */}}
+{{- define "aer-dask.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 45 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "aer-dask.scheduler.name" -}}
+{{ include "aer-dask.fullname" . }}-scheduler
+{{- end }}
+
+{{- define "aer-dask.scheduler.address" -}}
+tcp://{{ include "aer-dask.scheduler.name" . }}:8786
+{{- end }}
+
+{{- define "aer-dask.jupyter.name" -}}
+{{ include "aer-dask.fullname" . }}-jupyter
+{{- end }}
+
+{{- define "aer-dask.jupyter.secretName" -}}
+{{ .Values.jupyter.auth.existingSecret | default (include "aer-dask.jupyter.name" .) }}
+{{- end }}
+
+{{- define "aer-dask.jupyter.secretKey" -}}
+{{ ternary .Values.jupyter.auth.existingSecretKey "token" (not (empty .Values.jupyter.auth.existingSecret)) }}
+{{- end }}
+
+{{- define "aer-dask.serviceAccountName" -}}
+{{- $own := ternary (include "aer-dask.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default $own -}}
+{{- end }}

@@ -1,0 +1,149 @@
+{{/*
+The one pod template, for every role, worker group and test. It takes a dict:
+  root       the chart's context
+  component  scheduler, worker, jupyter or test
+  v          the role's values (_roles.tpl)
+  group      of a worker
+  command    of a test
+What is particular to a role (command, ports, env, ...) comes from the template
+"aer-dask.<component>.container", in the component's folder.
+*/}}
+{{- define "aer-dask.podTemplate" -}}
+metadata:
+  labels:
+    {{- include "aer-dask.selectorLabels" . | nindent 4 }}
+    {{- with mergeOverwrite (dict) .root.Values.commonLabels .v.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with mergeOverwrite (dict) .root.Values.commonAnnotations .v.podAnnotations (.podAnnotations | default dict) }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- include "aer-dask.podSpec" . | nindent 2 }}
+{{- end }}
+
+{{- define "aer-dask.podSpec" -}}
+{{- $v := .v -}}
+{{- $own := include (printf "aer-dask.%s.container" .component) . | fromYaml -}}
+automountServiceAccountToken: {{ $own.apiAccess | default false }}
+serviceAccountName: {{ $own.serviceAccountName | default (include "aer-dask.serviceAccountName" .root) }}
+# a Service called dask-something would become variables that Dask takes for settings
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ int $v.terminationGracePeriodSeconds }}
+{{- range $key, $value := pick $v "affinity" "nodeSelector" "priorityClassName" "runtimeClassName" "tolerations" }}
+{{- with $value }}
+{{ toYaml (dict $key .) }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with pick $own "restartPolicy" "activeDeadlineSeconds" }}
+{{ toYaml . }}
+{{- end }}
+{{- with include "aer-dask.topologySpread" . }}
+topologySpreadConstraints:
+  {{- . | trim | nindent 2 }}
+{{- end }}
+{{- with $v.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $v.initContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+containers:
+  - name: {{ .component }}
+    {{- include "aer-dask.container" (merge (dict "own" $own) .) | nindent 4 }}
+  {{- with $v.sidecars }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {}
+  - name: home
+    {{- toYaml ($own.home | default (dict "emptyDir" dict)) | nindent 4 }}
+  {{- with $v.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "aer-dask.container" -}}
+{{- $v := .v -}}
+image: {{ include "aer-dask.image" . | quote }}
+imagePullPolicy: {{ include "aer-dask.pullPolicy" . }}
+command:
+  {{- concat .own.command $v.extraArgs | toYaml | nindent 2 }}
+env:
+  - name: HOME
+    value: /home/aer
+  {{- range $name, $value := .root.Values.daskSettings }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
+  {{- with concat (.own.env | default list) $v.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $v.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .own.ports }}
+ports:
+  {{- range $name, $port := . }}
+  - name: {{ $name }}
+    containerPort: {{ $port }}
+  {{- end }}
+{{- end }}
+{{- range $key, $value := pick $v "startupProbe" "readinessProbe" "livenessProbe" }}
+{{- with $value }}
+{{ $key }}:
+  {{- tpl (toYaml .) $.root | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $v.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $v.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+# all that is writable: the root file system is read-only
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+  - name: home
+    mountPath: /home/aer
+  {{- with $v.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* A constraint that does not say which pods it counts means the role's own. */}}
+{{- define "aer-dask.topologySpread" -}}
+{{- $selector := dict "matchLabels" (include "aer-dask.selectorLabels" . | fromYaml) -}}
+{{- range .v.topologySpreadConstraints -}}
+{{ merge (deepCopy .) (dict "labelSelector" $selector) | list | toYaml }}
+{{ end -}}
+{{- end }}
+
+{{/* A role's disruption budget. */}}
+{{- define "aer-dask.podDisruptionBudget" -}}
+{{- with .v.podDisruptionBudget }}
+{{- if .enabled }}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "aer-dask.metadata" $ | nindent 2 }}
+spec:
+  maxUnavailable: {{ .maxUnavailable }}
+  selector:
+    matchLabels:
+      {{- include "aer-dask.selectorLabels" $ | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}

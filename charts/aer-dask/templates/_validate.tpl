@@ -1,0 +1,80 @@
+{{/*
+Values that are well-formed (values.schema.json sees to that) but cannot work. All that is wrong is
+said at once, each in a sentence that tells what to do.
+*/}}
+{{- define "aer-dask.validate" -}}
+{{- $wrong := list -}}
+{{- range list "image" "scheduler" "jupyter" "workers" -}}
+{{- $wrong = append $wrong (include (printf "aer-dask.validate.%s" .) $ | trim) -}}
+{{- end -}}
+{{- with compact $wrong -}}
+{{- fail (printf "\n\naer-dask cannot be installed with these values:\n%s\n" (join "\n" .)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "aer-dask.validate.image" -}}
+{{- with .Values.image.digest }}
+{{- if not (regexMatch "^sha256:[0-9a-f]{64}$" .) }}
+- image.digest {{ . }} is no digest; give sha256 and a colon and 64 hexadecimal digits, or a tag.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.scheduler" -}}
+{{- with .Values.scheduler.service }}
+{{- if and (eq .type "LoadBalancer") (not .loadBalancerSourceRanges) }}
+- scheduler.service.type LoadBalancer lets the whole internet run code on the cluster; set scheduler.service.loadBalancerSourceRanges too, or use ClusterIP and kubectl port-forward.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.jupyter" -}}
+{{- with .Values.jupyter }}
+{{- if and .auth.token (lt (len .auth.token) 16) }}
+- jupyter.auth.token has fewer than 16 characters, and whoever guesses it runs code in the cluster; make it longer, or leave it empty for a random one.
+{{- end }}
+{{- if not (regexMatch "^/(.*/)?$" .baseUrl) }}
+- jupyter.baseUrl {{ .baseUrl }} must begin and end with a slash, as in /lab/.
+{{- end }}
+{{- if and (or .ingress.enabled .httpRoute.enabled) (not .enabled) }}
+- jupyter.ingress and jupyter.httpRoute publish JupyterLab, but jupyter.enabled is false; enable it or disable them.
+{{- end }}
+{{- if and .ingress.enabled (not .ingress.host) }}
+- jupyter.ingress.enabled needs jupyter.ingress.host, the name that users type.
+{{- end }}
+{{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}
+- jupyter.httpRoute.enabled needs jupyter.httpRoute.parentRefs, the Gateways to attach to.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.workers" -}}
+{{- if not .Values.workerGroups }}
+- workerGroups is empty, so no worker would run; leave it out for the default group.
+{{- end }}
+{{- range $group, $_ := .Values.workerGroups }}
+{{- include "aer-dask.validate.worker" (dict "root" $ "group" $group) }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.worker" -}}
+{{- $v := include "aer-dask.worker.role" . | fromYaml -}}
+{{- $limits := $v.resources.limits | default dict -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$" .group) }}
+- workerGroups.{{ .group }} names pods, so it must be at most 20 lower-case letters, digits and hyphens that begin with a letter.
+{{- end }}
+{{- if not $limits.memory }}
+- worker group {{ .group }} has no resources.limits.memory, which tells Aer and Dask how much a worker may use; set it.
+{{- end }}
+{{- if not (or $limits.cpu $v.threads) }}
+- worker group {{ .group }} has no resources.limits.cpu, which gives Aer's number of threads; set it, or set threads.
+{{- end }}
+{{- with $v.autoscaling }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+- worker group {{ $.group }} has autoscaling.minReplicas {{ .minReplicas }} above autoscaling.maxReplicas {{ .maxReplicas }}; swap or change them.
+{{- end }}
+{{- if and .enabled (not .metrics) (not (or $limits.cpu ($v.resources.requests).cpu)) }}
+- worker group {{ $.group }} scales on CPU in percent of resources.requests.cpu, which is not set; set it, or give autoscaling.metrics.
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,38 @@
+{{/*
+What is particular to JupyterLab's container. The scheduler's dashboard, which knows no login, is
+reached through JupyterLab's proxy and so behind its token.
+*/}}
+{{- define "aer-dask.jupyter.container" -}}
+{{- $jupyter := .root.Values.jupyter -}}
+{{- $scheduler := include "aer-dask.scheduler.name" .root -}}
+command:
+  - jupyter
+  - lab
+  - --ip=0.0.0.0
+  - --port=8888
+  - --no-browser
+  - --ServerApp.base_url={{ $jupyter.baseUrl }}
+  - --ServerProxy.host_allowlist={{ list "localhost" "127.0.0.1" $scheduler | toJson }}
+env:
+  - name: JUPYTER_TOKEN
+    valueFrom:
+      secretKeyRef:
+        name: {{ include "aer-dask.jupyter.secretName" .root }}
+        key: {{ include "aer-dask.jupyter.secretKey" .root }}
+  # the address that Client() connects to when none is given
+  - name: DASK_SCHEDULER_ADDRESS
+    value: {{ include "aer-dask.scheduler.address" .root }}
+  - name: DASK_DISTRIBUTED__DASHBOARD__LINK
+    value: {{ $jupyter.baseUrl }}proxy/{host}:{port}/status
+ports:
+  http: 8888
+{{- if $jupyter.rbac.create }}
+apiAccess: true
+serviceAccountName: {{ include "aer-dask.jupyter.name" .root }}
+{{- end }}
+{{- if $jupyter.persistence.enabled }}
+home:
+  persistentVolumeClaim:
+    claimName: {{ $jupyter.persistence.existingClaim | default (include "aer-dask.jupyter.name" .root) }}
+{{- end }}
+{{- end }}

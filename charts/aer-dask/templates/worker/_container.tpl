@@ -1,0 +1,44 @@
+{{/*
+What is particular to a worker's container. One task at a time: Aer uses the threads itself.
+A null `threads` is Aer's CPU limit, and the memory is the memory limit, both read from the pod's
+own limits, so that they cannot disagree.
+*/}}
+{{- define "aer-dask.worker.container" -}}
+command:
+  - dask
+  - worker
+  - {{ include "aer-dask.scheduler.address" .root }}
+  - --nthreads
+  - "1"
+  - --memory-limit
+  - $(MEMORY_LIMIT)
+  - --name
+  - $(POD_NAME)
+  - --dashboard-address
+  - ":8787"
+  - --preload
+  - aer_dask.worker
+env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: MEMORY_LIMIT
+    valueFrom:
+      resourceFieldRef:
+        resource: limits.memory
+  - name: AER_DASK_THREADS
+    {{- if .v.threads }}
+    value: {{ .v.threads | quote }}
+    {{- else }}
+    valueFrom:
+      resourceFieldRef:
+        resource: limits.cpu
+    {{- end }}
+ports:
+  http: 8787
+{{- end }}
+
+{{- define "aer-dask.worker.name" -}}
+{{ include "aer-dask.fullname" .root }}-worker-{{ .group }}
+{{- end }}

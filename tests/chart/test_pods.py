@@ -1,0 +1,258 @@
+"""What holds for the pods: security, how workers are started, how they are told apart."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+
+from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, render
+
+VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
+WORKER = "Deployment/worker-default"
+TWO_MINUTES = 120
+
+
+def container(manifests: Manifests, key: str) -> dict[str, Any]:
+    first: dict[str, Any] = pods(manifests)[key]["containers"][0]
+    return first
+
+
+def environment(manifests: Manifests, key: str) -> dict[str, Any]:
+    return {e["name"]: e.get("value", e.get("valueFrom")) for e in container(manifests, key)["env"]}
+
+
+# --- security ---
+
+
+@pytest.mark.parametrize("file", VALUES_FILES, ids=lambda p: p.stem)
+def test_every_pod_meets_the_restricted_standard(file: Path) -> None:
+    for key, pod in pods(render({}, file)).items():
+        assert pod["securityContext"]["runAsNonRoot"] is True, key
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, key
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), key
+        assert all(set(v) <= {"name", "emptyDir", "persistentVolumeClaim"} for v in pod["volumes"])
+        for box in pod["containers"] + pod.get("initContainers", []):
+            context = box["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, key
+            assert context["capabilities"] == {"drop": ["ALL"]}, key
+            assert context["readOnlyRootFilesystem"] is True, key
+            assert not any("hostPort" in port for port in box.get("ports", [])), key
+
+
+def test_every_pod_can_write_where_programs_expect_to(everything: Manifests) -> None:
+    for key, pod in pods(everything).items():
+        mounts = {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+        assert {"/tmp", environment(everything, key)["HOME"]} <= mounts  # noqa: S108
+
+
+def test_no_pod_holds_a_service_account_token_and_there_are_no_rules(default: Manifests) -> None:
+    assert all(pod["automountServiceAccountToken"] is False for pod in pods(default).values())
+    assert not {"Role", "RoleBinding", "ClusterRole"} & {m["kind"] for m in default.values()}
+
+
+def test_with_rules_only_jupyter_holds_a_token() -> None:
+    holders = [
+        key
+        for key, pod in pods(render({"jupyter.rbac.create": True})).items()
+        if pod["automountServiceAccountToken"]
+    ]
+    assert holders == ["Deployment/jupyter"]
+
+
+def test_services_of_the_namespace_do_not_become_settings_of_dask(default: Manifests) -> None:
+    assert all(pod["enableServiceLinks"] is False for pod in pods(default).values())
+
+
+def test_nothing_is_published_unless_asked(default: Manifests) -> None:
+    assert {m["spec"]["type"] for m in default.values() if m["kind"] == "Service"} == {"ClusterIP"}
+    assert not {"Ingress", "HTTPRoute"} & {m["kind"] for m in default.values()}
+
+
+# --- workers ---
+
+
+def test_a_worker_runs_one_task_at_a_time_with_the_version_gate_loaded(default: Manifests) -> None:
+    command = container(default, WORKER)["command"]
+    assert command[:3] == ["dask", "worker", "tcp://aer-aer-dask-scheduler:8786"]
+    assert command[command.index("--nthreads") + 1] == "1"
+    assert command[command.index("--preload") + 1] == "aer_dask.worker"
+
+
+def test_a_worker_has_the_name_threads_and_memory_of_its_pod(default: Manifests) -> None:
+    command, env = container(default, WORKER)["command"], environment(default, WORKER)
+    assert command[command.index("--memory-limit") + 1] == "$(MEMORY_LIMIT)"
+    assert command[command.index("--name") + 1] == "$(POD_NAME)"
+    assert env["MEMORY_LIMIT"] == {"resourceFieldRef": {"resource": "limits.memory"}}
+    assert env["AER_DASK_THREADS"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
+    assert env["POD_NAME"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+
+
+def test_a_worker_is_never_restarted_for_answering_late(default: Manifests) -> None:
+    worker = container(default, WORKER)
+    assert "livenessProbe" not in worker
+    assert set(worker["readinessProbe"]) & {"httpGet", "exec"} == set()
+
+
+def test_under_an_autoscaler_the_chart_sets_no_number(default: Manifests) -> None:
+    assert "replicas" not in default[WORKER]["spec"]
+
+
+def test_null_replicas_leave_the_number_to_another_autoscaler() -> None:
+    manifests = render({}, ROOT / "values" / "examples" / "keda.yaml")
+    assert "replicas" not in manifests[WORKER]["spec"]
+    assert "HorizontalPodAutoscaler/worker-default" not in manifests
+    target = manifests["ScaledObject/worker-default"]["spec"]["scaleTargetRef"]["name"]
+    assert target == manifests[WORKER]["metadata"]["name"]
+
+
+def test_the_number_of_workers_falls_slowly_and_rises_at_once(default: Manifests) -> None:
+    behavior = default["HorizontalPodAutoscaler/worker-default"]["spec"]["behavior"]
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 2 * TWO_MINUTES
+    assert behavior["scaleUp"]["stabilizationWindowSeconds"] == 0
+
+
+def test_no_selector_matches_pods_of_another_deployment(everything: Manifests) -> None:
+    """Else an autoscaler or a disruption budget would count another's pods."""
+    deployments = {k: m for k, m in everything.items() if m["kind"] == "Deployment"}
+    for key, deployment in deployments.items():
+        selector = deployment["spec"]["selector"]["matchLabels"].items()
+        matching = [
+            other
+            for other, manifest in deployments.items()
+            if selector <= manifest["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert matching == [key]
+
+
+def test_two_releases_in_a_namespace_share_no_name_and_no_selector(default: Manifests) -> None:
+    for manifest in default.values():
+        assert manifest["metadata"]["name"].startswith("aer-aer-dask")
+    for key in ("Deployment/scheduler", "Deployment/jupyter", WORKER):
+        labels = default[key]["spec"]["selector"]["matchLabels"]
+        assert labels["app.kubernetes.io/instance"] == "aer"
+
+
+# --- scheduler, Jupyter, tests ---
+
+
+def test_there_is_never_more_than_one_scheduler(default: Manifests) -> None:
+    spec = default["Deployment/scheduler"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_scheduler_is_probed_on_health_and_given_two_minutes(default: Manifests) -> None:
+    box = container(default, "Deployment/scheduler")
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert box[probe]["httpGet"] == {"path": "/health", "port": "http"}
+    patience = box["livenessProbe"]["periodSeconds"] * box["livenessProbe"]["failureThreshold"]
+    assert patience >= TWO_MINUTES
+
+
+def test_every_service_and_probe_names_a_port_of_its_container(everything: Manifests) -> None:
+    opened = {
+        key: {port["name"] for port in container(everything, key).get("ports", [])}
+        for key in pods(everything)
+    }
+    for name in ("scheduler", "jupyter"):
+        wanted = {p["targetPort"] for p in everything[f"Service/{name}"]["spec"]["ports"]}
+        assert wanted <= opened[f"Deployment/{name}"]
+    for key, ports in opened.items():
+        probes = [v for k, v in container(everything, key).items() if k.endswith("Probe")]
+        wanted = {(p.get("httpGet") or p["tcpSocket"])["port"] for p in probes}
+        assert wanted <= ports
+
+
+def test_jupyter_its_probes_and_its_dashboard_link_have_one_base_url() -> None:
+    manifests = render({"jupyter.baseUrl": "/lab/"})
+    box = container(manifests, "Deployment/jupyter")
+    assert "--ServerApp.base_url=/lab/" in box["command"]
+    assert box["startupProbe"]["httpGet"]["path"] == "/lab/api"
+    link = environment(manifests, "Deployment/jupyter")["DASK_DISTRIBUTED__DASHBOARD__LINK"]
+    assert link == "/lab/proxy/{host}:{port}/status"
+
+
+def test_jupyter_may_proxy_to_the_scheduler_of_its_release_only(default: Manifests) -> None:
+    allowed = '["localhost","127.0.0.1","aer-aer-dask-scheduler"]'
+    command = container(default, "Deployment/jupyter")["command"]
+    assert f"--ServerProxy.host_allowlist={allowed}" in command
+
+
+def test_a_random_token_is_long_and_no_two_are_alike() -> None:
+    first, second = (
+        render({"commonLabels": {"draw": str(i)}})["Secret/jupyter"]["stringData"]["token"]
+        for i in range(2)
+    )
+    assert re.fullmatch(r"\w{32,}", first)
+    assert first != second
+
+
+def test_the_token_is_written_nowhere_but_in_its_secret() -> None:
+    token = "a-token-of-many-letters"  # noqa: S105
+    manifests = render({"jupyter.auth.token": token}, EVERYTHING)
+    holders = [key for key, manifest in manifests.items() if token in json.dumps(manifest)]
+    assert holders == ["Secret/jupyter"]
+
+
+def test_a_secret_of_ones_own_is_used_and_none_is_made() -> None:
+    manifests = render({"jupyter.auth.existingSecret": "mine", "jupyter.auth.token": "x" * 16})
+    assert "Secret/jupyter" not in manifests
+    token = environment(manifests, "Deployment/jupyter")["JUPYTER_TOKEN"]
+    assert token == {"secretKeyRef": {"name": "mine", "key": "token"}}
+
+
+def test_an_upgrade_restarts_jupyter_only_when_its_token_is_set_anew() -> None:
+    def jupyter(values: Values) -> object:
+        template = render(values)["Deployment/jupyter"]["spec"]["template"]
+        return template["metadata"]["annotations"]["checksum/auth"]
+
+    assert jupyter({}) == jupyter({"jupyter.persistence.size": "1Gi"})
+    assert jupyter({}) != jupyter({"jupyter.auth.token": "x" * 16})
+
+
+def test_helm_test_checks_connection_versions_and_both_smoke_scripts(default: Manifests) -> None:
+    tests = {k.removeprefix("Pod/test-") for k, m in default.items() if m["kind"] == "Pod"}
+    assert tests == {"connection", "versions", "smoke-array-mean", "smoke-aer-parallel"}
+    for test in tests:
+        pod = default[f"Pod/test-{test}"]
+        assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+        assert pod["spec"]["restartPolicy"] == "Never"
+        assert pod["spec"]["containers"][0]["image"] == container(default, WORKER)["image"]
+
+
+def test_a_test_pod_has_no_sidecar_to_wait_for() -> None:
+    manifests = render({"pod.sidecars": [{"name": "beside"}]})
+    assert len(pods(manifests)["Pod/test-versions"]["containers"]) == 1
+
+
+def test_the_connection_test_is_valid_python(default: Manifests) -> None:
+    python, flag, program = container(default, "Pod/test-connection")["command"]
+    assert (python, flag) == ("python", "-c")
+    compile(program, "test_connection.py", "exec")
+
+
+def test_the_dashboard_shows_only_metrics_that_dask_exports(everything: Manifests) -> None:
+    http = Path(distributed.__file__).parent / "http"
+    panels = json.loads(everything["ConfigMap/dashboard"]["data"]["aer-dask.json"])["panels"]
+    shown = {
+        metric
+        for panel in panels
+        for target in panel["targets"]
+        for metric in re.findall(r"dask_(?:scheduler|worker)_\w+", target["expr"])
+    }
+    assert shown
+    for metric in shown:
+        _, role, name = metric.split("_", 2)
+        source = (http / role / "prometheus" / "core.py").read_text()
+        # prometheus_client adds _total to counters and the unit to the name
+        bare = name.removesuffix("_total").removesuffix("_seconds").removesuffix("_bytes")
+        assert re.search(rf'build_name\("{bare}', source), metric
+
+
+def test_the_chart_names_no_namespace_of_its_own() -> None:
+    for template in (CHART / "templates").rglob("*.yaml"):
+        assert not re.search(r"namespace: [a-z]", template.read_text()), template

@@ -1,0 +1,57 @@
+"""Values that cannot work are refused, each in a sentence that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .rendering import refusal
+
+NULL_LIMITS = {"resources": {"limits": {"cpu": None}, "requests": {"cpu": None}}}
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"image.digest": "latest"}, "image.digest latest is no digest"),
+    ({"scheduler.service.type": "LoadBalancer"}, "set scheduler.service.loadBalancerSourceRanges"),
+    ({"jupyter.auth.token": "secret"}, "jupyter.auth.token has fewer than 16 characters"),
+    ({"jupyter.baseUrl": "/lab"}, "jupyter.baseUrl /lab must begin and end with a slash"),
+    ({"jupyter.baseUrl": "lab/"}, "jupyter.baseUrl lab/ must begin and end with a slash"),
+    (
+        {"jupyter.enabled": False, "jupyter.ingress.enabled": True, "jupyter.ingress.host": "h"},
+        "publish JupyterLab, but jupyter.enabled is false",
+    ),
+    ({"jupyter.ingress.enabled": True}, "needs jupyter.ingress.host"),
+    ({"jupyter.httpRoute.enabled": True}, "needs jupyter.httpRoute.parentRefs"),
+    ({"workerGroups": {"default": None}}, "workerGroups is empty, so no worker would run"),
+    ({"workerGroups.Big_One": {}}, "workerGroups.Big_One names pods"),
+    ({"workerGroups.a-name-of-more-than-twenty": {}}, "at most 20 lower-case letters"),
+    ({"worker.resources.limits.memory": None}, "group default has no resources.limits.memory"),
+    ({"worker.resources.limits.cpu": None}, "set it, or set threads"),
+    (
+        {"worker.autoscaling.minReplicas": 11},
+        "worker group default has autoscaling.minReplicas 11 above autoscaling.maxReplicas 10",
+    ),
+    (
+        {"worker.threads": 2, "workerGroups.x": NULL_LIMITS},
+        "worker group x scales on CPU in percent of resources.requests.cpu",
+    ),
+    # said by the schema
+    ({"worker.replicas": "two"}, "'/worker/replicas': got string, want"),
+    ({"worker.autoscaling.minReplicas": 0}, "'/worker/autoscaling/minReplicas': minimum"),
+    ({"image.pullPolicy": "Sometimes"}, "'/image/pullPolicy': value must be one of 'Always'"),
+    ({"daskSettings.distributed": "x"}, "invalid propertyName 'distributed'"),
+    ({"metrics.podMonitor.interval": "often"}, "'/metrics/podMonitor/interval'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"), REFUSED, ids=lambda x: x if isinstance(x, str) else ""
+)
+def test_refused(values: dict[str, Any], sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    said = refusal({"image.digest": "latest", "jupyter.auth.token": "secret"})
+    assert "image.digest" in said
+    assert "jupyter.auth.token" in said

@@ -1,0 +1,140 @@
+"""Versions agree, every values file lints and fits, and the notes give exact commands."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, render, run_helm, text
+
+VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
+WORKERS = 2
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_package_chart_and_images_have_one_version(everything: Manifests) -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    images = {box["image"] for pod in pods(everything).values() for box in pod["containers"]}
+    assert PROJECT["version"] == version("aer-dask") == chart["appVersion"]
+    assert {image.rsplit(":", 1)[1] for image in images} == {PROJECT["version"]}
+
+
+def test_the_lock_has_every_package_at_a_version_the_project_accepts() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.M))
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for requirement in map(Requirement, chain.from_iterable(groups)):
+        if requirement.name != PROJECT["name"]:
+            assert Version(pins[requirement.name]) in requirement.specifier, requirement
+
+
+@pytest.mark.parametrize("file", [None, *VALUES_FILES], ids=lambda p: p.stem if p else "defaults")
+def test_helm_lints_the_values(file: Path | None) -> None:
+    options = ["--values", str(file)] if file else []
+    done = run_helm("lint", "--strict", CHART, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_there_are_values_for_every_kind_of_cluster() -> None:
+    files = {file.stem for file in (ROOT / "values").glob("*.yaml")}
+    assert files == {"minikube", "eks", "kops", "onprem", "gpu", "restricted"}
+
+
+def test_the_readme_of_the_chart_lists_every_values_file() -> None:
+    readme = (CHART / "README.md").read_text()
+    for file in (ROOT / "values").rglob("*.yaml"):
+        assert f"`{file.relative_to(ROOT / 'values')}`" in readme
+
+
+def quantity(text: str | float) -> float:
+    """A Kubernetes quantity as a number."""
+    units = {"m": 1e-3, "Mi": 2**20, "Gi": 2**30}
+    number = str(text).rstrip("mMGi")
+    return float(number) * units.get(str(text)[len(number) :], 1)
+
+
+def test_minikube_has_room_for_scheduler_two_workers_jupyter_and_a_test() -> None:
+    """On 2 CPUs and 4 GB, of which Kubernetes' own pods ask for 0.85 CPU and 0.4 GiB."""
+    manifests = render({}, ROOT / "values" / "minikube.yaml")
+    assert manifests["Deployment/worker-default"]["spec"]["replicas"] == WORKERS
+    copies = {
+        "Deployment/scheduler": 1,
+        "Deployment/worker-default": WORKERS,
+        "Deployment/jupyter": 1,
+        "Pod/test-versions": 1,
+    }
+    for resource, room in {"cpu": 2 - 0.85, "memory": 3.2 * 2**30}.items():
+        asked = sum(
+            quantity(pods(manifests)[key]["containers"][0]["resources"]["requests"][resource]) * n
+            for key, n in copies.items()
+        )
+        assert asked <= room, f"{resource}: {asked} of {room}"
+
+
+def test_restricted_values_give_every_container_limits_as_a_quota_demands() -> None:
+    for key, pod in pods(render({}, ROOT / "values" / "restricted.yaml")).items():
+        for box in pod["containers"]:
+            assert {"cpu", "memory"} <= box["resources"]["limits"].keys(), key
+
+
+def test_gpu_values_add_a_group_that_asks_for_a_gpu() -> None:
+    manifests = render({}, ROOT / "values" / "gpu.yaml")
+    gpu = pods(manifests)["Deployment/worker-gpu"]["containers"][0]
+    assert gpu["image"] == f"aer-dask-gpu:{PROJECT['version']}"
+    assert gpu["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert "Deployment/worker-default" in manifests
+
+
+def test_no_values_file_holds_a_secret() -> None:
+    for file in VALUES_FILES:
+        assert not re.search(r"(?i)^\s*(token|password):\s*\S", file.read_text(), re.M), file
+
+
+# --- NOTES.txt ---
+
+
+def notes(tmp_path: Path, values: Values | None = None) -> str:
+    """NOTES.txt as `helm install` would print it, which `helm template` does not show."""
+    chart = shutil.copytree(CHART, tmp_path / "chart", dirs_exist_ok=True)
+    (chart / "NOTES.txt").write_text((CHART / "templates" / "NOTES.txt").read_text())
+    notes = '{{ tpl (.Files.Get "NOTES.txt") . | toJson }}'
+    (chart / "templates" / "NOTES.txt").unlink()
+    (chart / "templates" / "notes.yaml").write_text(f"kind: Notes\ntext: {notes}\n")
+    manifests = yaml.safe_load_all(text(values, chart=chart))
+    return next(str(m["text"]) for m in manifests if m and m["kind"] == "Notes")
+
+
+def test_the_notes_are_commands_for_this_release(tmp_path: Path) -> None:
+    said = notes(tmp_path)
+    for command in (
+        "kubectl -n quantum rollout status deployment -l app.kubernetes.io/instance=aer",
+        "helm -n quantum test aer",
+        "kubectl -n quantum port-forward service/aer-aer-dask-jupyter 8888:80",
+        "kubectl -n quantum get secret aer-aer-dask-jupyter -o jsonpath='{.data.token}' | base64",
+        "helm -n quantum uninstall aer",
+    ):
+        assert command in said
+
+
+def test_the_notes_never_show_the_token(tmp_path: Path) -> None:
+    token = "a-token-of-many-letters"  # noqa: S105
+    assert token not in notes(tmp_path, {"jupyter.auth.token": token})
+
+
+def test_the_notes_give_the_address_that_the_ingress_serves(tmp_path: Path) -> None:
+    ingress = {"enabled": True, "host": "aer.example.com", "tlsSecret": "tls"}
+    said = notes(tmp_path, {"jupyter.ingress": ingress, "jupyter.baseUrl": "/lab/"})
+    assert "JupyterLab is at https://aer.example.com/lab/" in said
+
+
+def test_without_jupyter_the_notes_do_not_speak_of_it(tmp_path: Path) -> None:
+    assert "upyter" not in notes(tmp_path, {"jupyter.enabled": False})

@@ -1,0 +1,95 @@
+"""Every shot of every circuit is in exactly one task, with Aer's own seed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aer_dask.analysis import Profile
+from aer_dask.plan import SEED_STRIDE, Experiment, Planner
+
+LIGHT = Profile("", 3, "statevector", 0, False, False, 1e-3, 0.0)
+HEAVY = Profile("", 3, "statevector", 0, True, False, 0.0, 1e-2)
+
+
+def seconds(profile, shots):
+    return profile.fixed_seconds + shots * profile.shot_seconds
+
+
+@st.composite
+def planners(draw):
+    profiles = draw(st.lists(st.sampled_from([LIGHT, HEAVY]), min_size=1, max_size=12))
+    shots = draw(st.integers(1, 3000))
+    split = draw(st.integers(0, len(profiles)))  # where a second batch begins
+    experiments = [
+        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts)
+        for i, facts in enumerate(profiles)
+    ]
+    size = st.none() | st.integers(1, 5)
+    return Planner(experiments, 7, draw(st.integers(1, 9)), seconds, draw(size),
+                   draw(st.none() | st.integers(1, 999)), draw(st.booleans()))  # fmt: skip
+
+
+@given(planners())
+def test_every_shot_is_planned_once_and_in_order(planner):
+    pieces = [piece for task in planner.plan().tasks for piece in task.pieces]
+    seen = [(index, piece.first_shot, piece.shots)
+            for piece in pieces for index in range(piece.start, piece.stop)]  # fmt: skip
+    for index, experiment in enumerate(planner.experiments):
+        first = 0
+        for _, start, shots in (entry for entry in seen if entry[0] == index):
+            assert start == first
+            first += shots
+        assert first == experiment.shots
+    assert seen == sorted(seen)
+
+
+@given(planners())
+def test_sizes_given_by_the_user_are_kept(planner):
+    for task in planner.plan().tasks:
+        if planner.max_job_size:
+            assert len(task.experiments()) <= planner.max_job_size
+        for piece in task.pieces:
+            whole = planner.experiments[piece.start].shots
+            if planner.max_shot_size and piece.shots != whole:
+                assert piece.shots <= planner.max_shot_size
+
+
+@given(planners())
+def test_seeds_are_those_of_an_unsplit_run(planner):
+    for task in planner.plan().tasks:
+        for piece in task.pieces:
+            experiment = planner.experiments[piece.start]
+            if not planner.independent:
+                assert piece.seed == 7 + SEED_STRIDE * experiment.ordinal + piece.first_shot
+            assert len({planner.experiments[i].batch for i in range(piece.start, piece.stop)}) == 1
+
+
+def plan(profile, count, shots, slots):
+    experiments = [Experiment(0, i, 0, i, shots, profile) for i in range(count)]
+    return Planner(experiments, 0, slots, seconds).plan()
+
+
+def test_a_job_too_small_to_gain_is_one_task():
+    assert len(plan(LIGHT, 10, 1, slots=8).tasks) == 1
+
+
+def test_work_is_cut_into_a_few_tasks_for_each_slot():
+    assert 3 * 2 <= len(plan(HEAVY, 1, 2000, slots=2).tasks) <= 5 * 2
+    assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 5 * 2
+
+
+def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
+    experiments = [Experiment(0, i, 0, i, 1, LIGHT) for i in range(2)]
+    tasks = Planner(experiments, 2**63 - 1, 1, seconds, max_job_size=1).plan().tasks
+    assert tasks[1].pieces[0].seed == -(2**63) + SEED_STRIDE - 1
+
+
+def test_independent_seeds_do_not_depend_on_the_cluster():
+    profile = Profile("", 3, "stabilizer", 0, False, True, 0.0, 1e-2)
+    experiments = [Experiment(0, 0, 0, 0, 1000, profile)]
+    pieces = [
+        [p for t in Planner(experiments, 5, slots, seconds, independent=True).plan().tasks
+         for p in t.pieces]
+        for slots in (1, 2, 50)
+    ]  # fmt: skip
+    assert pieces[0] == pieces[1] == pieces[2]
+    assert len({piece.seed for piece in pieces[0]}) == len(pieces[0]) > 1
