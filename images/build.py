@@ -28,6 +28,7 @@ PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeou
 
 
 def main() -> None:
+    """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("build", "push", "archive"))
     parser.add_argument("targets", nargs="+", choices=sorted(NAMES))
@@ -44,11 +45,22 @@ def main() -> None:
 
 
 def builder() -> str:
-    """The first image builder that works here."""
+    """The first image builder that works here; on a bare Debian, buildah is installed."""
     for tool, works in {"docker": "info", "podman": "info", "buildah": "version"}.items():
         if shutil.which(tool) and succeeds(tool, works):
             return tool
-    raise SystemExit("Images need docker, podman or buildah: install one of them.")
+    require("buildah")
+    return "buildah"
+
+
+def require(package: str) -> None:
+    """Install a program of Debian's that is missing here."""
+    if shutil.which(package):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise SystemExit(f"{package} is missing: install it, or docker or podman.")
+    run("apt-get", "update", "--quiet=2")
+    run("apt-get", "install", "--quiet=2", "--no-install-recommends", "--yes", package)
 
 
 def build(tool: str, targets: list[str], base_image: str) -> None:
@@ -89,9 +101,8 @@ def secrets(scratch: Path) -> list[str]:
     settings = pip_settings()
     lines = [f"{key} = {settings[key]}" for key in PIP_SETTINGS if key in settings]
     (scratch / "pip").write_text("\n".join(["[global]", *lines, ""]))
-    shutil.copy(settings["cert"], scratch / "ca") if "cert" in settings else (
-        scratch / "ca"
-    ).touch()
+    authorities = Path(settings["cert"]).read_bytes() if "cert" in settings else b""
+    (scratch / "ca").write_bytes(authorities)
     return [f"--secret=id={name},src={scratch / name}" for name in ("pip", "ca")]
 
 
@@ -111,6 +122,7 @@ def base(tool: str) -> str:
     if succeeds(tool, "pull", BASE):
         return BASE
     print(f"{BASE} cannot be pulled here; making a base image with mmdebstrap.", flush=True)
+    require("mmdebstrap")
     with tempfile.TemporaryDirectory() as scratch:
         tar = Path(scratch) / "base.tar"
         run(ROOT / "images" / "base.sh", tar)

@@ -10,6 +10,7 @@ from . import build, choice
 
 
 def main() -> None:
+    """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.cluster", description=__doc__)
     parser.add_argument("--cluster", choices=choice.KINDS, help="default: the best at hand")
     commands = parser.add_subparsers(dest="command", required=True)

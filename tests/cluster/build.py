@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from .common import CACHE, run
+from .toolchain import go
 
 SOURCES = Path(__file__).parent / "go"
 GO_MOD = (SOURCES / "go.mod").read_text()
@@ -59,17 +60,6 @@ def version_flags() -> str:
     major, minor, _ = KUBERNETES.split(".")
     values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
     return " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in values.items())
-
-
-def go() -> str:
-    """The Go compiler."""
-    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if not found:
-        raise SystemExit(
-            "There is no Go compiler here. Install Go 1.21 or newer (https://go.dev/doc/install); "
-            "it fetches by itself the version that tests/cluster/go/go.mod asks for."
-        )
-    return found
 
 
 def install_tools() -> None:

@@ -31,8 +31,8 @@ def output(*command: object) -> str:
 
 def succeeds(*command: object) -> bool:
     """Whether a command ends with exit status 0; what it prints is dropped."""
-    quiet = subprocess.DEVNULL
-    return not subprocess.run([str(w) for w in command], stdout=quiet, stderr=quiet).returncode
+    done = subprocess.run([str(word) for word in command], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> None:

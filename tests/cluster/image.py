@@ -11,18 +11,21 @@ import io
 import json
 import platform
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from .build import program
 
 NAME = "localhost/aer-dask-cluster:1"
-APPLETS = ("sh", "mkdir", "rm", "chmod")
+PROGRAMS = ("pause", "coredns", "metrics-server", "local-path-provisioner", "busybox")
+BUSYBOX = "/bin/busybox"  # Debian's busybox-static
+APPLETS = ("sh", "mkdir", "rm")
 
 
-def write_archive(path: Path) -> None:
+def write_archive(path: Path, programs: Iterable[str] = PROGRAMS) -> None:
     """Write the image as `docker save` would, which containerd imports."""
     layer = path.with_suffix(".layer")
-    write_layer(layer)
+    write_layer(layer, programs)
     config = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
         "os": "linux",
@@ -37,13 +40,13 @@ def write_archive(path: Path) -> None:
     layer.unlink()
 
 
-def write_layer(path: Path) -> None:
+def write_layer(path: Path, programs: Iterable[str]) -> None:
     """Write the file system of the image: /bin."""
     with tarfile.open(path, "w") as layer:
-        for name in ("pause", "coredns", "metrics-server", "local-path-provisioner"):
-            layer.add(program(name), f"bin/{name}", filter=owned_by_root)
-        layer.add("/bin/busybox", "bin/busybox", filter=owned_by_root)
-        for applet in APPLETS:
+        for name in programs:
+            source = BUSYBOX if name == "busybox" else program(name)
+            layer.add(source, f"bin/{name}", filter=owned_by_root)
+        for applet in APPLETS if "busybox" in programs else ():
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             layer.addfile(link)

@@ -47,7 +47,7 @@ def forward(node: Node, nodes: list[Node]) -> None:
     for other in nodes:
         if other != node:
             ip(node, "route", "add", other.pods, "via", other.address)
-    # kube-proxy rewrites these addresses before they are sent, but the kernel looks for a route first
+    # kube-proxy rewrites these addresses, but only after the kernel has found a route for them
     ip(node, "route", "add", SERVICES, "dev", BRIDGE)
     settings = ("net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1")
     run(*node.inside("sysctl", "--quiet", "--write", *settings))

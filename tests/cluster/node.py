@@ -44,26 +44,32 @@ class Node:
 
     @property
     def name(self) -> str:
+        """Its name in the cluster."""
         return f"node{self.number}"
 
     @property
     def address(self) -> str:
+        """Its address on the wire between the nodes."""
         return f"10.97.0.{self.number}"
 
     @property
     def pods(self) -> str:
+        """The network of its pods."""
         return f"10.244.{self.number}.0/24"
 
     @property
     def home(self) -> Path:
+        """The folder of its files."""
         return STATE / self.name
 
     @property
     def cgroup(self) -> str:
+        """The cgroup that holds its pods."""
         return f"aer-dask-{self.name}"
 
     @property
     def socket(self) -> Path:
+        """Where its containerd listens."""
         return self.home / "containerd.sock"
 
     def pid(self) -> int | None:
