@@ -18,17 +18,18 @@ from .manifests import documents, pod
 REPORT = """
 import ctypes, importlib.metadata, json, os, shutil
 
-def size(folder):
-    entries = [e for e in os.scandir(folder) if e.is_symlink() or not os.path.ismount(e.path)]
-    below = sum(size(e.path) for e in entries if e.is_dir(follow_symlinks=False) and readable(e))
-    return below + sum(e.stat(follow_symlinks=False).st_blocks * 512 for e in entries)
+def files(folder):
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            if not os.path.ismount(entry.path) and os.access(entry.path, os.R_OK | os.X_OK):
+                yield from files(entry.path)
+        else:
+            yield entry.stat(follow_symlinks=False)
 
-def readable(entry):
-    return os.access(entry.path, os.R_OK | os.X_OK)
-
+blocks = {status.st_ino: status.st_blocks for status in files("/")}  # a hard link counts once
 ctypes.CDLL("libopenblas.so.0")
 print(json.dumps({
-    "size": size("/") / 2**20,
+    "size": sum(blocks.values()) * 512 / 2**20,
     "tools": [tool for tool in ("cc", "gcc", "ld", "pip", "pip3") if shutil.which(tool)],
     "uid": os.getuid(),
     "blas threads": os.environ["OPENBLAS_NUM_THREADS"],
