@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -42,3 +43,16 @@ def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
         if time.monotonic() > deadline:
             raise SystemExit(f"Waited {seconds:.0f} s for {what} in vain: see {STATE / 'log'}.")
         time.sleep(0.1)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a configuration file, which Kubernetes reads as JSON wherever it reads YAML.
+
+    A file that is right already is not touched: kube-proxy ends when its file is written again.
+    """
+    text = json.dumps(value, indent=2)
+    if path.exists() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)

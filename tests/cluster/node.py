@@ -7,7 +7,6 @@ the first process of a node ends and undoes everything in it.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cgroups, pki
-from .common import STATE, run, succeeds, wait_for
+from .common import STATE, run, succeeds, wait_for, write_json
 
 SERVICES = "10.96.0.0/16"
 DNS_SERVICE = "10.96.0.10"
@@ -220,12 +219,6 @@ def spawn(log: Path, *command: object) -> None:
     with log.open("ab") as file:
         subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=file,
                          stderr=file, start_new_session=True, cwd="/")  # fmt: skip
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a configuration file; all of Kubernetes reads JSON where it reads YAML."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2))
 
 
 def read_bytes(path: Path) -> bytes:

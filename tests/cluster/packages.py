@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .common import run, succeeds
 
-# a file of each package: what is here already, from whatever source, is not installed again
+# a file of each package, so that what is here already, from whatever source, is left as it is
 PACKAGES = {
     "/usr/bin/containerd": "containerd",
     "/usr/sbin/runc": "runc",
@@ -24,7 +24,7 @@ PACKAGES = {
 
 def install() -> None:
     """Install the packages that are missing."""
-    missing = [package for path, package in PACKAGES.items() if not found(path)]
+    missing = [package for path, package in PACKAGES.items() if not Path(path).exists()]
     if missing:
         if not shutil.which("apt-get"):
             raise SystemExit(f"Install {', '.join(missing)} first: this is no Debian or Ubuntu.")
@@ -35,8 +35,3 @@ def install() -> None:
         )
     if not Path("/proc/sys/net/bridge").exists():
         succeeds("modprobe", "--all", "br_netfilter", "overlay")
-
-
-def found(path: str) -> bool:
-    """Whether a program is at its usual place or on PATH."""
-    return Path(path).exists() or shutil.which(Path(path).name) is not None

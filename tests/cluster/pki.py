@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 
-from .common import STATE, run
+from .common import STATE, run, write_json
 
 PKI = STATE / "pki"
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -62,9 +61,7 @@ def kubeconfig(path: Path, server: str, name: str, subject: str) -> Path:
         "contexts": [{"name": "aer-dask", "context": context}],
         "current-context": "aer-dask",
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(config, indent=2))
+    write_json(path, config)
     return path
 
 

@@ -30,7 +30,8 @@ def test_pods_on_different_nodes_reach_each_other_by_a_service_name(
 ) -> None:
     serve = ["sh", "-c", "busybox httpd -f -p 8080 -h /bin"]
     # a name may be asked for before its Service is known to the DNS server
-    fetch = ["sh", "-c", "until busybox wget -q -O- http://web:8080/sh > /dev/null; do :; done"]
+    get = "busybox wget -q -O- http://web:8080/sh > /dev/null"
+    fetch = ["sh", "-c", f"until {get}; do busybox sleep 0.2; done"]
     apply(
         kube_cluster,
         namespace,

@@ -1,4 +1,4 @@
-"""`make cluster-down` leaves the host as it was before `make cluster-up`."""
+"""`make cluster-down` leaves the host as it was before `make cluster-up`, however often that ran."""
 
 from __future__ import annotations
 
@@ -115,6 +115,8 @@ def test_a_cluster_that_was_up_leaves_no_trace_on_the_host() -> None:
     try:
         subprocess.run([*cluster, "--cluster=host", "up"], cwd=ROOT, check=True)
         during = state_of_host()
+        subprocess.run([*cluster, "up"], cwd=ROOT, check=True)
+        assert daemons() == during["processes"], "a second `up` should change nothing"
     finally:
         subprocess.run([*cluster, "down"], cwd=ROOT, check=True)
     after = state_of_host()
