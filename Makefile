@@ -73,3 +73,36 @@ chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
 	$(RUN) scripts/chart_docs.py
 
 .PHONY: chart-docs
+
+# --- images and clusters ---
+
+CLUSTER_TOOL := $(PYTHON) -m tests.cluster
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aer-dask/bin
+export PATH := $(PATH):$(TOOLS)
+
+tools: ## helm and kubectl, compiled where PATH has none
+	$(CLUSTER_TOOL) tools
+
+cluster-up: ## a Kubernetes to test on: CLUSTER=host|kind|minikube|current (default: the best at hand)
+	$(CLUSTER_TOOL) $(if $(CLUSTER),--cluster $(CLUSTER)) up
+
+cluster-down: ## take that Kubernetes down again
+	$(CLUSTER_TOOL) down
+
+IMAGES ?= runtime jupyter
+
+images: ## build the images: IMAGES="runtime jupyter" (or gpu), BASE=another Debian bookworm
+	$(PYTHON) images/build.py build $(if $(BASE),--base $(BASE)) $(IMAGES)
+
+push: ## push the images: REGISTRY=registry.example.org/team
+	$(PYTHON) images/build.py push $(if $(REGISTRY),--registry $(REGISTRY)) $(IMAGES)
+
+load: ## load the images into the cluster that cluster-up made
+	$(CLUSTER_TOOL) load $$($(PYTHON) images/build.py archive $(IMAGES))
+
+images/gpu.lock: images/gpu.in requirements.lock $(VENV)/ready
+	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --constraint requirements.lock --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make images/gpu.lock' -o $@ $<
+
+.PHONY: tools cluster-up cluster-down images push load

@@ -1,0 +1,180 @@
+"""Build, push or pack the images, with docker, podman or buildah, whichever is at hand.
+
+python3 images/build.py build runtime jupyter
+python3 images/build.py push --registry registry.example.org/team runtime jupyter
+python3 images/build.py archive runtime jupyter   # build/images/*.tar, for `make load`
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+NAMES = {"runtime": "aer-dask", "jupyter": "aer-dask-jupyter", "gpu": "aer-dask-gpu"}
+BASE = "docker.io/library/debian:bookworm-slim"
+LOCAL_BASE = "localhost/aer-dask-base:bookworm"
+ARCHIVES = ROOT / "build" / "images"
+# what the builder's pip settings may hold that a build needs to reach its package index
+PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("build", "push", "archive"))
+    parser.add_argument("targets", nargs="+", choices=sorted(NAMES))
+    parser.add_argument("--base", help=f"base image (default: {BASE}, or mmdebstrap's)")
+    parser.add_argument("--registry", help="where to push: a host and path")
+    words = parser.parse_args()
+    tool = builder()
+    if words.action == "build":
+        build(tool, words.targets, words.base or base(tool))
+    elif words.action == "push":
+        push(tool, words.targets, words.registry)
+    else:
+        archive(tool, words.targets)
+
+
+def builder() -> str:
+    """The first image builder that works here; on a bare Debian, buildah is installed."""
+    for tool, works in {"docker": "info", "podman": "info", "buildah": "version"}.items():
+        if shutil.which(tool) and succeeds(tool, works):
+            return tool
+    require("buildah")
+    return "buildah"
+
+
+def require(package: str) -> None:
+    """Install a program of Debian's that is missing here."""
+    if shutil.which(package):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise SystemExit(f"{package} is missing: install it, or docker or podman.")
+    run("apt-get", "update", "--quiet=2")
+    run("apt-get", "install", "--quiet=2", "--no-install-recommends", "--yes", package)
+
+
+def build(tool: str, targets: list[str], base_image: str) -> None:
+    """Build the targets on a base image."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = {
+            "docker": ["docker", "buildx", "build", "--load"],
+            "podman": ["podman", "build", "--layers"],
+            # chroot asks for no more rights than apt needs, and so works inside a container too
+            "buildah": ["buildah", "build", "--layers", "--isolation=chroot"],
+        }[tool]
+        options = [
+            f"--build-arg=BASE={base_image}",
+            f"--build-arg=VERSION={VERSION}",
+            f"--build-arg=REVISION={revision()}",
+            f"--file={ROOT / 'images' / 'Dockerfile'}",
+            *secrets(Path(scratch)),
+        ]
+        for target in targets:
+            run(*command, *options, f"--target={target}", f"--tag={tag(target)}", ROOT)
+
+
+def tag(target: str) -> str:
+    """An image's name in the local store. Only a full name means the same to every builder."""
+    return f"docker.io/library/{NAMES[target]}:{VERSION}"
+
+
+def revision() -> str:
+    """The commit that the images are built from, marked if files differ from it."""
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=ROOT, text=True, capture_output=True, check=False,
+    ).stdout.strip()  # fmt: skip
+
+
+def secrets(scratch: Path) -> list[str]:
+    """The host's pip settings and CA bundle, for the length of the build only."""
+    settings = pip_settings()
+    lines = [f"{key} = {settings[key]}" for key in PIP_SETTINGS if key in settings]
+    (scratch / "pip").write_text("\n".join(["[global]", *lines, ""]))
+    authorities = Path(settings["cert"]).read_bytes() if "cert" in settings else b""
+    (scratch / "ca").write_bytes(authorities)
+    return [f"--secret=id={name},src={scratch / name}" for name in ("pip", "ca")]
+
+
+def pip_settings() -> dict[str, str]:
+    """What pip reads from its files and from the environment, which has the last word."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=True
+    ).stdout
+    found = re.findall(r"^(global|install|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
+    return {key: value for section, key, value in sorted(found, key=lambda f: f[0] == ":env:")}
+
+
+def base(tool: str) -> str:
+    """The official base image, or the same packages by mmdebstrap where no registry answers."""
+    if succeeds(tool, "image", "inspect", LOCAL_BASE) or succeeds(tool, "inspect", LOCAL_BASE):
+        return LOCAL_BASE
+    if succeeds(tool, "pull", BASE):
+        return BASE
+    print(f"{BASE} cannot be pulled here; making a base image with mmdebstrap.", flush=True)
+    require("mmdebstrap")
+    with tempfile.TemporaryDirectory() as scratch:
+        tar = Path(scratch) / "base.tar"
+        run(ROOT / "images" / "base.sh", tar)
+        if tool == "buildah":
+            container = output("buildah", "from", "scratch")
+            run("buildah", "add", "--quiet", container, tar, "/")
+            run("buildah", "commit", "--quiet", "--rm", container, LOCAL_BASE)
+        else:
+            run(tool, "import", tar, LOCAL_BASE)
+    return LOCAL_BASE
+
+
+def push(tool: str, targets: list[str], registry: str | None) -> None:
+    """Push the images under a registry's name."""
+    if not registry:
+        raise SystemExit("Say where to push: make push REGISTRY=registry.example.org/team")
+    for target in targets:
+        name = f"{registry.rstrip('/')}/{NAMES[target]}:{VERSION}"
+        run(tool, "tag", tag(target), name)
+        run(tool, "push", name)
+        print(f"Pushed {name}")
+
+
+def archive(tool: str, targets: list[str]) -> None:
+    """Write each image to build/images, as `docker save` does."""
+    ARCHIVES.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        path = ARCHIVES / f"{NAMES[target]}.tar"
+        path.unlink(missing_ok=True)
+        if tool == "buildah":
+            run("buildah", "push", "--quiet", tag(target), f"docker-archive:{path}:{tag(target)}")
+        else:
+            run(tool, "save", "--output", path, tag(target))
+        print(path)
+
+
+def run(*command: object) -> None:
+    """Run a command that must succeed."""
+    if (status := subprocess.run([str(word) for word in command], check=False).returncode) != 0:
+        raise SystemExit(f"`{command[0]} {command[1]}` failed with exit status {status}.")
+
+
+def output(*command: str) -> str:
+    """Standard output of a command that must succeed."""
+    return subprocess.run(command, text=True, capture_output=True, check=True).stdout.strip()
+
+
+def succeeds(*command: str) -> bool:
+    """Whether a command ends with exit status 0; what it prints is dropped."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()

@@ -1,0 +1,79 @@
+"""The programs of the `host` cluster and the tools beside it, compiled from pinned Go modules.
+
+`go/` is a module of our own whose go.mod and go.sum pin Kubernetes, etcd and CoreDNS together;
+the others do not resolve with it and are built alone, from the version named here, which the Go
+checksum database vouches for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from .common import CACHE, run
+from .toolchain import go
+
+SOURCES = Path(__file__).parent / "go"
+GO_MOD = (SOURCES / "go.mod").read_text()
+KUBERNETES = re.search(r"k8s\.io/kubernetes v(\S+)", GO_MOD)[1]
+MODULES = {
+    "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
+    "local-path-provisioner": "github.com/rancher/local-path-provisioner@v0.0.30",
+    "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.9.0",
+}
+TOOLS = CACHE / "bin"
+
+
+def program(name: str) -> Path:
+    """The compiled program of this name; compiles it when the cache lacks this version."""
+    source = MODULES.get(name, f"./{name}")
+    version = source.partition("@")[2] or f"v{KUBERNETES}-{fingerprint()}"
+    target = CACHE / f"{name}-{version}" / name
+    if not target.exists():
+        print(f"Compiling {name} {version}; this is done once for each version.", flush=True)
+        compile_to(target, source)
+    return target
+
+
+def fingerprint() -> str:
+    """A short hash of our own module, so that a changed file or pin is a new version."""
+    files = sorted(path for path in SOURCES.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def compile_to(target: Path, source: str) -> None:
+    """Build one Go package; the result appears under its name only when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    flags = f"-s -w {version_flags()}" if source.startswith("./") else "-s -w"
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        environment = os.environ | {"CGO_ENABLED": "0", "GOBIN": scratch, "GOFLAGS": "-trimpath"}
+        run(go(), "install", "-ldflags", flags, source, cwd=SOURCES, env=environment)
+        os.replace(Path(scratch) / target.name, target)
+
+
+def version_flags() -> str:
+    """What Kubernetes' own build sets; without it every component says it is v0.0.0."""
+    major, minor, _ = KUBERNETES.split(".")
+    values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+    return " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in values.items())
+
+
+def install_tools() -> None:
+    """Put helm and kubectl into TOOLS, each only if PATH has none."""
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    for tool, source in {"helm": "helm", "kubectl": "kube"}.items():
+        if not shutil.which(tool):
+            link(TOOLS / tool, program(source))
+        print(f"{tool}: {shutil.which(tool) or TOOLS / tool}")
+
+
+def link(name: Path, target: Path) -> None:
+    """Make or move a symbolic link in one step, even while the old one is in use."""
+    new = name.with_name(f".{name.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(name)

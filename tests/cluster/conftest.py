@@ -1,0 +1,35 @@
+"""Fixtures for tests on the cluster at hand, on top of those of pytest-helm-charts.
+
+`kube_cluster` is theirs: a connection with a `kubectl` method. It goes to --kubeconfig, else to
+$KUBECONFIG, else to the cluster that `make cluster-up` made.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from pytest_helm_charts.clusters import Cluster
+
+from .common import KUBECONFIG
+
+
+@pytest.fixture(scope="session")
+def kube_config(pytestconfig: pytest.Config) -> str:
+    """The kubeconfig of the cluster at hand; overrides the plugin's fixture to add a default."""
+    named = pytestconfig.getoption("kubeconfig") or os.environ.get("KUBECONFIG")
+    if not named and not KUBECONFIG.exists():
+        pytest.fail("There is no cluster to test on: run `make cluster-up`, or set KUBECONFIG.")
+    return named or str(KUBECONFIG)
+
+
+@pytest.fixture
+def namespace(kube_cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own that admits only pods of the `restricted` standard."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    kube_cluster.kubectl(f"create namespace {name}")
+    kube_cluster.kubectl(f"label namespace {name} pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    kube_cluster.kubectl(f"delete namespace {name} --timeout=120s", output_format="")
