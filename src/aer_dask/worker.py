@@ -58,8 +58,9 @@ class AerPlugin(WorkerPlugin):
 
     def transition(self, key: object, start: str, finish: str, **_: object) -> None:
         """Called by Dask: a running task that is released was cancelled."""
-        if start == "executing" and finish == "released" and children.kill(str(key)):
-            logger.info("Ended the simulation of %s: it was cancelled", key)
+        if start == "executing" and finish == "released":
+            logger.info("Ending %s: it was cancelled", key)
+            children.kill(str(key))
 
     def _threads(self, slots: int) -> int:
         """OpenMP threads for each of the worker's slots."""
