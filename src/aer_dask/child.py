@@ -13,6 +13,8 @@ dies (out of memory, a crash in C++) costs its task and nothing else.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -24,6 +26,13 @@ from multiprocessing import Pipe
 from .errors import WorkerLostError
 
 _SERVER = "aer_dask.serve"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the thread that started it ends (on Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Child:

@@ -23,6 +23,8 @@ from distributed.deploy.spec import SpecCluster
 from distributed.deploy.subprocess import Subprocess
 from distributed.system import MEMORY_LIMIT
 
+from .child import die_with_parent
+
 #: Flags of every worker: one simulation at a time, which may use all of the worker's threads.
 WORKER_FLAGS = ("--nthreads", "1", "--preload", "aer_dask.worker")
 #: Dask's settings for simulations, as environment variables of scheduler and workers.
@@ -58,7 +60,10 @@ class _DaskProcess(Subprocess):
 
     async def _start(self) -> None:
         command = (sys.executable, "-m", "dask", *self._arguments)
-        self.process = await asyncio.create_subprocess_exec(*command, env=self._environment)
+        # started by the cluster's event loop, whose thread lives as long as the cluster
+        self.process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment, preexec_fn=die_with_parent
+        )
 
 
 class _Scheduler(_DaskProcess):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
+from .child import die_with_parent
 from .execute import run_task
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def serve(connection: Connection) -> None:
@@ -31,15 +28,9 @@ def _answer(*request: Any) -> tuple[bool, Any]:
         return False, error
 
 
-def _die_with_parent() -> None:
-    # a child that simulates does not read the pipe, so the kernel has to tell it (Linux only)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 if __name__ == "__main__":
     # Ctrl-C and a pod's SIGTERM go to the whole process group; the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()  # while it simulates it does not read the pipe, and would not see it end
     serve(Connection(int(sys.argv[1])))

@@ -86,6 +86,26 @@ def test_a_worker_that_dies_takes_its_simulations_along(own_cluster):
     job.cancel()
 
 
+def test_an_embedded_cluster_ends_with_the_program_that_started_it():
+    program = (
+        "import time; from aer_dask import EmbeddedCluster\n"
+        "cluster = EmbeddedCluster(workers=1)\n"
+        "cluster.get_client().wait_for_workers(1); print('up', flush=True); time.sleep(600)"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert started.stdout.readline() == b"up\n"
+    processes = psutil.Process(started.pid).children(recursive=True)
+    started.kill()
+    wait_until(lambda: not any(map(is_running, processes)), "all of its processes are gone")
+    started.wait()
+
+
+def is_running(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
 def test_a_simulation_longer_than_worker_ttl_completes(own_cluster):
     scheduler = "DASK_DISTRIBUTED__SCHEDULER__"
     settings = {f"{scheduler}WORKER_TTL": "2s", f"{scheduler}ALLOWED_FAILURES": "0"}
