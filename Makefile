@@ -32,9 +32,8 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
 
 # --- the main job -------------------------------------------------------------
 
-smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://... if given, else on an embedded cluster
-	@echo "== dask array mean"; SCHEDULER="$(SCHEDULER)" $(RUN) scripts/smoke_array_mean.py
-	@echo "== Aer in parallel"; SCHEDULER="$(SCHEDULER)" $(RUN) scripts/smoke_aer_parallel.py
+smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://..., else on a release of the chart, else embedded
+	@SCHEDULER="$(SCHEDULER)" RELEASE="$(RELEASE)" $(RUN) scripts/smoke.py
 
 bench: $(VENV)/ready ## measure ratios to plain Aer, and write build/bench.json (REPEATS=3)
 	$(RUN) -W ignore benchmarks/bench.py --repeats $(or $(REPEATS),3)
@@ -78,9 +77,9 @@ chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
 
 CLUSTER_TOOL := $(PYTHON) -m tests.cluster
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aer-dask/bin
-export PATH := $(PATH):$(TOOLS)
+export PATH := $(TOOLS):$(PATH)
 
-tools: ## helm and kubectl, compiled where PATH has none
+tools: ## helm and kubectl, compiled where PATH has none that fit
 	$(CLUSTER_TOOL) tools
 
 cluster-up: ## a Kubernetes to test on: CLUSTER=host|kind|minikube|current (default: the best at hand)
@@ -100,9 +99,17 @@ push: ## push the images: REGISTRY=registry.example.org/team
 load: ## load the images into the cluster that cluster-up made
 	$(CLUSTER_TOOL) load $$($(PYTHON) images/build.py archive $(IMAGES))
 
+up: $(VENV)/ready ## all in one: cluster, images, helm install, smoke test (REGISTRY=... pushes the images)
+	$(MAKE) tools
+	$(MAKE) cluster-up
+	$(MAKE) images
+	$(MAKE) $(if $(REGISTRY),push,load)
+	$(RUN) scripts/install.py $(if $(REGISTRY),--registry $(REGISTRY))
+	$(MAKE) smoke-test RELEASE=aer-dask/aer
+
 images/gpu.lock: images/gpu.in requirements.lock $(VENV)/ready
 	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	  --constraint requirements.lock --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make images/gpu.lock' -o $@ $<
 
-.PHONY: tools cluster-up cluster-down images push load
+.PHONY: tools cluster-up cluster-down images push load up
