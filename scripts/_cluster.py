@@ -56,6 +56,6 @@ def output(*command: str, text: str = "", patience: float | None = None) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """This process's environment; $KUBECONFIG, if not set, is the cluster that cluster-up made."""
+    """The environment for helm and kubectl: $KUBECONFIG, else the cluster that cluster-up made."""
     own = {"KUBECONFIG": str(OWN_KUBECONFIG)} if OWN_KUBECONFIG.exists() else {}
     return own | os.environ

@@ -11,11 +11,10 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
-from .common import CACHE, run
+from .common import CACHE, output, run
 from .toolchain import go
 
 SOURCES = Path(__file__).parent / "go"
@@ -95,8 +94,7 @@ def path_of_others() -> str:
 
 def fits(kubectl: str) -> bool:
     """Whether this kubectl is at most one minor version from the cluster's, as Kubernetes asks."""
-    found = subprocess.run([kubectl, "version", "--client"], text=True, capture_output=True)
-    minor = re.search(r"Client Version: v1\.(\d+)", found.stdout)
+    minor = re.search(r"Client Version: v1\.(\d+)", output(kubectl, "version", "--client"))
     return bool(minor) and abs(int(minor[1]) - int(KUBERNETES.split(".")[1])) <= 1
 
 
