@@ -57,6 +57,9 @@ unit-test: $(VENV)/ready ## fast tests, properties among them; no cluster
 real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 	$(RUN) -m pytest tests/real $(ARGS)
 
+test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
+	$(RUN) -m tests.cluster.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
+
 conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<checkout of qiskit-aer>
 	@test -d "$(AER)/test/terra" || { echo "Say where qiskit-aer is checked out: make conformance AER=../qiskit-aer"; exit 2; }
 	rm -rf build/conformance && mkdir -p build/conformance && cp -r $(AER)/test build/conformance/
@@ -64,7 +67,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test conformance
+.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test test-cluster conformance
 
 # --- chart ---
 

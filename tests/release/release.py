@@ -65,6 +65,15 @@ class Release:
         found = json.loads(self.kubectl("get", "pods", f"--selector={label}", "--output=json"))
         return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
 
+    def ready(self, component: str) -> int:
+        """How many pods of a component are ready; 0 if another is not."""
+        conditions = [
+            {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}
+            for pod in self.pods(component)
+        ]
+        count = sum(c.get("Ready") == "True" for c in conditions)
+        return count if count == len(conditions) else 0
+
     def execute(self, component: str, *command: str) -> str:
         """Standard output of a command in the pod of the scheduler or of Jupyter."""
         deployment = f"deployment/{self.name}-aer-dask-{component}"

@@ -71,17 +71,11 @@ def test_the_autoscaler_adds_workers_under_load_and_removes_them_after_it(
     release: Release,
 ) -> None:
     release.install(MINIKUBE, values=SCALED)
-    assert ready(release) == 1
+    assert release.ready("worker") == 1
     image = release.pods()[0]["spec"]["containers"][0]["image"]
     command = ["python", "-c", LOAD, f"tcp://{release.name}-aer-dask-scheduler:8786"]
     load = pod("load", image, command, volumes={"/tmp": {"emptyDir": {}}})
     release.kubectl("apply", "--filename=-", text=documents(load))
-    until("three workers are ready", lambda: ready(release) == 3, 240)
+    until("three workers are ready", lambda: release.ready("worker") == 3, 240)
     release.kubectl("delete", "pod", "load")
-    until("one worker is left", lambda: len(release.pods()) == 1 == ready(release), 240)
-
-
-def ready(release: Release) -> int:
-    """How many workers are ready."""
-    conditions = [pod["status"].get("conditions", []) for pod in release.pods()]
-    return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in cs) for cs in conditions)
+    until("one worker is left", lambda: release.ready("worker") == 1, 240)
