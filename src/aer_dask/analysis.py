@@ -286,7 +286,7 @@ def profile(program: Program, config: dict[str, Any], noise: NoiseFacts, *, boun
 
 
 def depends_on_order(
-    profiles: Sequence[Profile], config: dict[str, Any], noise: NoiseFacts
+    profiles: Sequence[Profile], config: dict[str, Any], noise: dict[str, Any]
 ) -> bool:
     """Whether the circuits of a batch influence each other, so that none may run alone.
 
@@ -296,7 +296,7 @@ def depends_on_order(
     and comes out different from what it is alone.
     """
     automatic = config.get("method") in (None, "automatic")
-    if not automatic or noise.instructions.isdisjoint({"kraus", "superop"}):
+    if not automatic or NoiseFacts.of(noise).instructions.isdisjoint({"kraus", "superop"}):
         return False
     methods = [profile.method for profile in profiles]
     pure = [i for i, m in enumerate(methods) if m in ("statevector", "matrix_product_state")]

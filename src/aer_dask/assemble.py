@@ -22,37 +22,44 @@ from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends import controller_wrappers as aer
 
 from . import codec
+from .analysis import NoiseFacts, Profile, profile
 
 #: One bound parameter of a circuit: the (instruction, parameter) position and a value per row.
 Binding = tuple[tuple[int, int], np.ndarray]
 
 
-@dataclass
-class Batch:
-    """One ``run`` call, compiled.
+@dataclass(frozen=True)
+class Compiled:
+    """One circuit, compiled: its encoded program, and what the client keeps of it.
 
-    ``programs``, ``bindings`` and ``metadata`` have an entry per circuit given. ``bindings[i]`` is
-    empty for a circuit that is not parameterised.
+    ``bindings`` is empty for a circuit that is not parameterised; ``phase`` is the global phase in
+    radians.
     """
 
-    programs: list[codec.Program]
-    bindings: list[list[Binding]]
-    metadata: list[dict[str, Any] | None]
+    data: bytes
+    profile: Profile
+    bindings: list[Binding]
+    phase: float
+    metadata: dict[str, Any] | None
+
+    @property
+    def rows(self) -> int:
+        """How many results the circuit has: one, or one for each row of parameter values."""
+        return len(self.bindings[0][1]) if self.bindings else 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One ``run`` call, compiled; ``config`` and ``noise`` hold for all of its circuits."""
+
+    circuits: list[Compiled]
     config: dict[str, Any]
     noise: dict[str, Any]
-    shots: int
 
-    def rows(self, circuit: int) -> int:
-        """How many results the circuit has: one, or one for each row of parameter values."""
-        bindings = self.bindings[circuit]
-        return len(bindings[0][1]) if bindings else 1
-
-    def is_tied(self, row: int) -> bool:
-        """Whether a row cannot be computed apart from the one before it.
-
-        Rows that Aer binds at run time share one execution, and their metadata says so.
-        """
-        return row > 0 and bool(self.config.get("runtime_parameter_bind_enable"))
+    @property
+    def shots(self) -> int:
+        """Shots of each circuit."""
+        return int(self.config["shots"])
 
 
 @cache
@@ -115,54 +122,54 @@ def assemble(
         AerError: for whatever Aer itself would refuse: an unknown instruction, unbound
             parameters, bindings that do not match the circuits, an option of a wrong type.
     """
-    circuits = list(circuits)
-    compiled, noise_model = backend._compile(circuits, **run_options)
+    compiled, noise_model = backend._compile(list(circuits), **run_options)
+    _check_binds(compiled, parameter_binds)
     compiler = _recording_compiler()
-    basis_gates = backend.configuration().basis_gates if backend._from_backend else None
-    programs, index_maps = compiler.assemble_circuits(map(_Listed, compiled), basis_gates)
-    bindings: list[list[Binding]] = [[] for _ in programs]
-    if parameter_binds:
-        bindings = _bind(compiled, parameter_binds, index_maps)
-    elif any(circuit.parameters for circuit in compiled):
-        raise AerError("circuits have parameters but parameter_binds is not specified.")
     config = vars(compiler.generate_aer_config(compiled, backend.options, **run_options))
-    if tables := config.pop("parameterizations", None):
-        # Aer's own form of bindings, given as an option
-        bindings = [[(tuple(where), _row(values)) for where, values in table] for table in tables]
+    # Aer's own form of bindings, given as an option
+    tables = config.pop("parameterizations", None) or [[] for _ in compiled]
     noise = noise_model.to_dict(serializable=True) if noise_model else {}
-    return Batch(
-        programs,
-        bindings,
-        [circuit.metadata for circuit in compiled],
-        config,
-        noise,
-        int(config["shots"]),
-    )
+    facts = NoiseFacts.of(noise)
+    basis_gates = set(backend.configuration().basis_gates) if backend._from_backend else None
+    assembled = []
+    for index, circuit in enumerate(compiled):
+        program, index_map = compiler.assemble_circuit(_Listed(circuit), basis_gates)
+        bindings = [(tuple(where), _row(values)) for where, values in tables[index]]
+        if parameter_binds:
+            bindings = list(_bind(circuit, parameter_binds[index], index_map))
+        assembled.append(
+            # encoded at once: thousands of small objects that stay make Python's collector busy
+            Compiled(
+                codec.encode(program),
+                profile(program, config, facts, bound=bool(bindings)),
+                bindings,
+                program.global_phase_angle,
+                circuit.metadata,
+            )
+        )
+    return Batch(assembled, config, noise)
+
+
+def _check_binds(
+    circuits: list[QuantumCircuit], parameter_binds: list[dict[Any, Any]] | None
+) -> None:
+    """Refuse what Aer refuses, in Aer's own sentences."""
+    if parameter_binds and len(parameter_binds) != len(circuits):
+        raise AerError(
+            "Number of input circuits does not match number of input parameter bind dictionaries"
+        )
+    if not parameter_binds and any(circuit.parameters for circuit in circuits):
+        raise AerError("circuits have parameters but parameter_binds is not specified.")
 
 
 def _bind(
-    circuits: list[QuantumCircuit],
-    parameter_binds: list[dict[Any, Any]],
-    index_maps: list[list[int]],
-) -> list[list[Binding]]:
-    """The values of every parameter of every instruction, by rows.
-
-    What ``AerBackend._convert_binds`` gives; but it evaluates an expression once, and not for each
-    instruction that has it (ansatz circuits repeat a few hundred expressions ten thousand times).
-    """
-    if len(parameter_binds) != len(circuits):
-        raise AerError(
-            "Number of input circuits does not match number of input parameter bind dictionaries"
-        )  # Aer's own sentence
-    return [
-        list(_bind_circuit(circuit, binds, index_map))
-        for circuit, binds, index_map in zip(circuits, parameter_binds, index_maps, strict=True)
-    ]
-
-
-def _bind_circuit(
     circuit: QuantumCircuit, binds: dict[Any, Any], index_map: list[int]
 ) -> Iterator[Binding]:
+    """The values of every parameter of every instruction, by rows.
+
+    What ``AerBackend._convert_circuit_binds`` gives; but it evaluates an expression once, and not
+    for each instruction that has it (an ansatz repeats a few hundred of them ten thousand times).
+    """
     values_of: dict[Any, np.ndarray] = {}
     places = [(aer.AerConfig.GLOBAL_PHASE_POS, -1, circuit.global_phase)]
     for index, instruction in zip(index_map, circuit.data, strict=True):

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from multiprocessing import Pipe
 
 from .errors import WorkerLostError
@@ -91,6 +92,7 @@ class Children:
         self.threads, self.memory_mb = threads, memory_mb
         self._idle: list[Child] = []
         self._running: dict[str, Child] = {}
+        self._unwanted: deque[str] = deque(maxlen=1000)
         self._lock = threading.Lock()
         atexit.register(self.close)
 
@@ -123,13 +125,13 @@ class Children:
         self._release(key, child)
         return result
 
-    def kill(self, key: str) -> bool:
-        """End the child that runs a task; says whether there was one."""
+    def kill(self, key: str) -> None:
+        """End the child that runs a task; if none does yet, the task ends when it comes."""
         with self._lock:
-            child = self._running.get(key)
-            if child is not None:
-                child.kill()
-        return child is not None
+            if key in self._running:
+                self._running[key].kill()
+            else:
+                self._unwanted.append(key)
 
     def close(self) -> None:
         """End all children."""
@@ -141,6 +143,8 @@ class Children:
 
     def _take(self, key: str) -> Child:
         with self._lock:
+            if key in self._unwanted:
+                raise WorkerLostError("This task was cancelled before it began.")
             while self._idle:
                 child = self._idle.pop()
                 if child.alive():

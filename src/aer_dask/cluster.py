@@ -66,7 +66,7 @@ class _Scheduler(_DaskProcess):
         self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-")
         self._file = Path(self._folder.name, "scheduler.json")
         super().__init__(
-            "scheduler", "--host", _HOST, "--port", "0", "--no-dashboard",
+            "scheduler", "--host", _HOST, "--port", "0", "--dashboard-address", f"{_HOST}:0",
             "--scheduler-file", str(self._file), environment=environment,
         )  # fmt: skip
 

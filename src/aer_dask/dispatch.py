@@ -10,6 +10,7 @@ import concurrent.futures
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -24,7 +25,7 @@ from distributed.scheduler import KilledWorker, NoValidWorkerError
 
 from . import child, codec, execute, versions
 from .errors import ExecutorError, WorkerLostError
-from .worker import PLUGIN_NAME, AerPlugin, memory_per_slot, run_on_worker
+from .worker import PLUGIN_NAME, SHARED, AerPlugin, memory_per_slot, run_on_worker
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ LOST = (
 _clients: WeakKeyDictionary[Cluster, Client] = WeakKeyDictionary()
 #: The workers of each client that are known to run the right versions, and the plugin.
 _checked: WeakKeyDictionary[Client, frozenset[str]] = WeakKeyDictionary()
+#: The options and noise models, by digest, that each client has left with its scheduler.
+_sent: WeakKeyDictionary[Client, OrderedDict[str, None]] = WeakKeyDictionary()
+_KEPT = 8  # of them, so that the next run of an optimiser finds its own
 
 Outcome = bytes | BaseException
 Callback = Callable[[Any], None]
@@ -61,6 +65,9 @@ class Dispatcher(ABC):
         Args:
             shared: encoded options and noise model.
             memory: bytes that the largest simulation of the run takes.
+
+        Returns:
+            What :meth:`submit` is to be given for it.
         """
 
     @abstractmethod
@@ -120,10 +127,16 @@ class DaskDispatcher(Dispatcher):
             versions.require_same(versions.installed(), versions.of_cluster(self._client))
             self._client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
             _checked[self._client] = workers
-        # a task's result rather than scattered data: Dask computes it again when it is lost
-        return self._client.submit(
-            bytes, shared, key=f"aer-shared-{codec.digest(shared)}", priority=1
-        )
+        digest = codec.digest(shared)
+        sent = _sent.setdefault(self._client, OrderedDict())
+        if digest not in sent:
+            self._client.set_metadata([SHARED, digest], shared)
+        sent[digest] = None
+        sent.move_to_end(digest)
+        if len(sent) > _KEPT:
+            oldest, _ = sent.popitem(last=False)
+            self._client.set_metadata([SHARED, oldest], None)
+        return digest
 
     def submit(self, key: str, task: bytes, shared: Any, priority: int, done: Callback) -> Any:
         future = self._client.submit(
@@ -149,6 +162,7 @@ class DaskDispatcher(Dispatcher):
         self._client.cancel(list(futures.values()), force=True)
 
     def recover(self, deadline: float) -> None:
+        _sent.pop(self._client, None)  # a scheduler that was restarted has forgotten them
         while self._client.status == "connecting" and time.monotonic() < deadline:
             time.sleep(0.1)
         if self._client.status != "running":

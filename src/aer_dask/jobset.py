@@ -225,12 +225,16 @@ class AerJobSet(JobV1):
 
     def _prepare(self) -> None:
         """Plan, encode, and check the workers."""
-        memory = self._run.check_memory(self._dispatcher.memory())
-        self._shared = self._dispatcher.prepare(self._run.shared, memory)
+        self._share()
         plan = self._run.planner(self._dispatcher.slots()).plan()
         self._payloads = [self._run.payload(task) for task in plan.tasks]
         self._plan = plan.with_bytes(self._payloads, self._run.shared)
         self._tasks = list(plan.tasks)
+
+    def _share(self) -> None:
+        """Check the workers, and give them what all tasks have in common."""
+        memory = self._run.check_memory(self._dispatcher.memory())
+        self._shared = self._dispatcher.prepare(self._run.shared, memory)
 
     def _drive(self) -> None:
         try:
@@ -336,10 +340,7 @@ class AerJobSet(JobV1):
         self._dispatcher.recover(time.monotonic() + _RECONNECT)
         while not self._dispatcher.slots() and not self._cancelled:
             time.sleep(_WORKER_POLL)
-        # with the scheduler, what the tasks share was lost too
-        self._shared = self._dispatcher.prepare(
-            self._run.shared, self._run.check_memory(self._dispatcher.memory())
-        )
+        self._share()  # with the scheduler, that was lost too
         for index in lost:
             self._send(index)
 

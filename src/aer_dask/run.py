@@ -15,8 +15,8 @@ from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends.controller_wrappers import AerConfig
 
 from . import codec, execute, merge
-from .analysis import CostModel, NoiseFacts, depends_on_order, profile
-from .assemble import Batch, Binding
+from .analysis import CostModel, depends_on_order
+from .assemble import Batch, Binding, Compiled
 from .errors import InsufficientMemoryError
 from .plan import Experiment, Piece, Planner, Task
 
@@ -73,7 +73,6 @@ class Run:
         self.seed = self._base_seed()
         self.experiments = self._expand()
         self.shared = codec.encode(self._shared())
-        self._programs: dict[tuple[int, int], bytes] = {}
         self._parts: dict[int, dict[int, merge.Experiment]] = {}
         self._outputs: dict[int, merge.Output] = {}
         self._whole: set[int] = set()
@@ -138,16 +137,16 @@ class Run:
         batch = self.batches[number]
         if batch.shots < 0:
             raise AerError(f"shots must not be negative, and {batch.shots} is.")
-        noise = NoiseFacts.of(batch.noise)
-        profiles = [
-            profile(program, batch.config, noise, bound=bool(batch.bindings[circuit]))
-            for circuit, program in enumerate(batch.programs)
-        ]
-        inseparable = depends_on_order(profiles, batch.config, noise)
-        rows = [(c, row) for c in range(len(profiles)) for row in range(batch.rows(c))]
+        rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
+        inseparable = depends_on_order(
+            [c.profile for c in batch.circuits], batch.config, batch.noise
+        )
+        at_run_time = batch.config.get("runtime_parameter_bind_enable")
         for ordinal, (circuit, row) in enumerate(rows):
-            tied = ordinal > 0 if inseparable else batch.is_tied(row)
-            yield Experiment(number, circuit, row, ordinal, batch.shots, profiles[circuit], tied)
+            # rows that Aer binds at run time share one execution, and their metadata says so
+            tied = ordinal > 0 if inseparable else bool(at_run_time and row)
+            facts = batch.circuits[circuit].profile
+            yield Experiment(number, circuit, row, ordinal, batch.shots, facts, tied)
 
     def _shared(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Options and noise of each batch, without what differs between the tasks of a batch."""
@@ -162,36 +161,18 @@ class Run:
 
     def _encode_piece(self, piece: Piece) -> execute.Piece:
         number = self.experiments[piece.start].batch
-        bindings = self.batches[number].bindings
         spans: dict[int, list[int]] = {}
         for experiment in self.experiments[piece.start : piece.stop]:
             spans.setdefault(experiment.circuit, []).append(experiment.row)
+        circuits = self.batches[number].circuits
         return execute.Piece(
             number,
-            [self._program(number, circuit) for circuit in spans],
-            [_rows(bindings[circuit], rows[0], rows[-1] + 1) for circuit, rows in spans.items()],
-            [self._phase(number, circuit, rows[0]) for circuit, rows in spans.items()],
+            [circuits[index].data for index in spans],
+            [_rows(circuits[index].bindings, r[0], r[-1] + 1) for index, r in spans.items()],
+            [_phase(circuits[index], r[0]) for index, r in spans.items()],
             piece.seed,
             piece.shots,
         )
-
-    def _program(self, batch: int, circuit: int) -> bytes:
-        if (batch, circuit) not in self._programs:
-            self._programs[batch, circuit] = codec.encode(self.batches[batch].programs[circuit])
-        return self._programs[batch, circuit]
-
-    def _phase(self, batch: int, circuit: int, first_row: int) -> float:
-        """The global phase that Aer's template has when it comes to this row.
-
-        Aer 0.18 writes a row's phase into the template after copying it, so each row runs with the
-        phase of the row before (controllers/controller_execute.hpp). A slice that starts later has
-        to start where that leaves it.
-        """
-        if first_row > 0:
-            for (instruction, _), values in self.batches[batch].bindings[circuit]:
-                if instruction == AerConfig.GLOBAL_PHASE_POS:
-                    return float(values[first_row - 1])
-        return self.batches[batch].programs[circuit].global_phase_angle
 
     # --- after: collect and merge ------------------------------------------------------
 
@@ -306,7 +287,10 @@ class Run:
         if "header" not in experiment:
             return {**experiment, "circ_id": circuit}
         experiment.pop("circ_id", None)
-        header = {**experiment["header"], "metadata": self.batches[batch].metadata[circuit]}
+        header = {
+            **experiment["header"],
+            "metadata": self.batches[batch].circuits[circuit].metadata,
+        }
         return {**experiment, "header": header}
 
     def _format(self, output: merge.Output, job_id: str, seconds: float) -> Result:
@@ -318,6 +302,20 @@ class Run:
             "time_taken": seconds,
         }
         return self.backend._format_results(output)
+
+
+def _phase(circuit: Compiled, first_row: int) -> float:
+    """The global phase that Aer's template has when it comes to this row.
+
+    Aer 0.18 writes a row's phase into the template after copying it, so each row runs with the
+    phase of the row before (controllers/controller_execute.hpp). A slice that starts later has to
+    start where that leaves it.
+    """
+    if first_row > 0:
+        for (instruction, _), values in circuit.bindings:
+            if instruction == AerConfig.GLOBAL_PHASE_POS:
+                return float(values[first_row - 1])
+    return circuit.phase
 
 
 def _rows(bindings: list[Binding], start: int, stop: int) -> list[Binding]:

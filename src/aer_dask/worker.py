@@ -13,19 +13,23 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import lru_cache
 
 import dask.system
 import distributed.system
 from distributed import Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.utils import sync
 
 from . import versions
 from .child import children
-from .errors import VersionMismatchError
+from .errors import VersionMismatchError, WorkerLostError
 
 logger = logging.getLogger(__name__)
 
 PLUGIN_NAME = "aer-dask"
+#: Where the scheduler keeps the options and noise models of runs, by their digest.
+SHARED = "aer-dask-shared"
 #: Memory in bytes that Python, Dask and Aer's libraries take in a worker, apart from any state.
 OVERHEAD = 350 * 2**20
 #: Exit status of a worker that must not serve (EX_CONFIG in sysexits.h).
@@ -54,8 +58,9 @@ class AerPlugin(WorkerPlugin):
 
     def transition(self, key: object, start: str, finish: str, **_: object) -> None:
         """Called by Dask: a running task that is released was cancelled."""
-        if start == "executing" and finish == "released" and children.kill(str(key)):
-            logger.info("Ended the simulation of %s: it was cancelled", key)
+        if start == "executing" and finish == "released":
+            logger.info("Ending %s: it was cancelled", key)
+            children.kill(str(key))
 
     def _threads(self, slots: int) -> int:
         """OpenMP threads for each of the worker's slots."""
@@ -77,9 +82,31 @@ def memory_per_slot(limit: int, slots: int) -> int:
     return max(0, limit - OVERHEAD) // slots
 
 
-def run_on_worker(task: bytes, shared: bytes) -> bytes:
-    """What a Dask task calls: simulate in a child of the worker."""
-    return children.run(str(get_worker().get_current_task()), task, shared)
+def run_on_worker(task: bytes, digest: str) -> bytes:
+    """What a Dask task calls: simulate in a child of the worker.
+
+    Args:
+        task: the encoded task.
+        digest: of the run's options and noise model, which the client has left at the scheduler.
+    """
+    return children.run(str(get_worker().get_current_task()), task, _shared(digest))
+
+
+@lru_cache(maxsize=8)
+def _shared(digest: str) -> bytes:
+    """The options and noise model of a run, fetched once by each worker.
+
+    Not an argument of the tasks, or they would travel with each of them; and not a result that the
+    tasks depend on, because Dask gives a task first to workers that hold what it depends on.
+    """
+    worker = get_worker()
+    try:
+        shared = sync(worker.loop, worker.scheduler.get_metadata, keys=[SHARED, digest])
+    except KeyError:
+        shared = None
+    if shared is None:
+        raise WorkerLostError("The scheduler was restarted and has forgotten the run's options.")
+    return bytes(shared)
 
 
 async def dask_setup(worker: Worker) -> None:

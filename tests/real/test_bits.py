@@ -5,18 +5,22 @@ import multiprocessing
 
 import pytest
 from distributed import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
 from aer_dask import AerSimulator, EmbeddedCluster
 from aer_dask.testing import differences
 from tests.circuits import (
     ANGLE,
+    NOISES,
     bell,
     conditional,
     mid_circuit,
     parameterised,
     pauli_noise,
     plain,
+    random_circuits,
     saving,
 )
 
@@ -63,6 +67,30 @@ def test_every_kind_of_run_has_plain_aers_bits(workers, method, cut):
         backend = AerSimulator(noise_model=noise, method=method, executor=workers)
         found = backend.run(circuits, **options, **CUTS[cut]).result(timeout=120)
         assert differences(found, expected) == [], f"{method}, {kind}, {cut}"
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    circuits=st.lists(random_circuits(), min_size=1, max_size=4),
+    rows=st.integers(1, 4),
+    noise=st.sampled_from(list(NOISES)),
+    shots=st.integers(1, 40),
+    job_size=st.none() | st.integers(1, 4),
+    shot_size=st.none() | st.integers(1, 40),
+)
+def test_any_run_in_any_cut_on_real_workers(
+    client, circuits, rows, noise, shots, job_size, shot_size
+):
+    circuits = [*circuits, parameterised()]
+    binds = [{} for _ in circuits[1:]] + [{ANGLE: [0.2 * row for row in range(rows)]}]
+    options = {"shots": shots, "seed_simulator": 3, "memory": True}
+    model = NOISES[noise]()
+    expected = plain(model).run(circuits, binds, **options).result()
+    backend = AerSimulator(noise_model=model, executor=client)
+    job = backend.run(circuits, binds, max_job_size=job_size, max_shot_size=shot_size, **options)
+    assert differences(job.result(timeout=120), expected) == []
 
 
 @pytest.fixture(params=["dask", "threads", "processes"])

@@ -156,7 +156,9 @@ def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_clus
     while job.status() is not JobStatus.ERROR:
         for child in children_of(worker):
             child.kill()
-    with pytest.raises(WorkerLostError, match=r"was lost 2 times, the last time because .* killed"):
+    with pytest.raises(
+        WorkerLostError, match=r"was lost 2 times, the last time because: .* killed"
+    ):
         job.result(timeout=120)
     assert backend.run(bell()).result(60).success
 

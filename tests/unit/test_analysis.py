@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
-from aer_dask.analysis import CostModel, NoiseFacts, Profile, profile
+from aer_dask.analysis import CostModel, Profile
 from aer_dask.assemble import assemble
 from tests.circuits import NOISES, conditional, mid_circuit, plain, random_circuits, zoo
 
 
 def predict(backend, circuit, shots):
     batch = assemble(backend, [circuit], None, {"shots": shots})
-    return profile(batch.programs[0], batch.config, NoiseFacts.of(batch.noise), bound=False)
+    return batch.circuits[0].profile
 
 
 def reported(backend, circuit, shots):

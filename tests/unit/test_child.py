@@ -1,0 +1,56 @@
+"""Child processes: reuse, death, and cancellation at any moment."""
+
+import time
+
+import pytest
+
+from aer_dask import codec
+from aer_dask.assemble import assemble
+from aer_dask.child import Children
+from aer_dask.errors import WorkerLostError
+from aer_dask.run import Run
+from tests.circuits import bell, plain
+
+
+@pytest.fixture
+def children():
+    children = Children(threads=1)
+    yield children
+    children.close()
+
+
+@pytest.fixture(scope="module")
+def task():
+    """An encoded task and what it shares."""
+    backend = plain()
+    run = Run(backend, [assemble(backend, [bell()], None, {"seed_simulator": 1})])
+    return run.payload(run.planner(1).plan().tasks[0]), run.shared
+
+
+def test_a_child_is_kept_for_the_next_task(children, task):
+    children.run("first", *task)
+    (first,) = children._idle
+    children.run("second", *task)
+    assert children._idle == [first]
+
+
+def test_a_dead_child_is_replaced(children, task):
+    (before,) = codec.decode(children.run("first", *task))
+    children._idle[0].close()
+    (after,) = codec.decode(children.run("second", *task))
+    assert after["results"][0]["data"] == before["results"][0]["data"]
+
+
+def test_what_a_task_raises_is_raised_here_and_the_child_lives(children):
+    with pytest.raises(Exception, match="incorrect header check"):
+        children.run("bad", b"no bytes of ours", b"nor these")
+    assert children._idle[0].alive()
+
+
+def test_a_task_cancelled_before_it_has_a_child_never_runs(children, task):
+    children.kill("early")
+    started = time.monotonic()
+    with pytest.raises(WorkerLostError, match="cancelled before it began"):
+        children.run("early", *task)
+    assert time.monotonic() - started < 1
+    assert children.run("late", *task)
