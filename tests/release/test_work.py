@@ -23,15 +23,15 @@ from qiskit.circuit.library import quantum_volume
 from aer_dask import AerSimulator
 
 backend = AerSimulator(executor=Client(sys.argv[1]), max_job_size=1)
-circuit = transpile(quantum_volume(18, depth=12, seed=1), backend, optimization_level=0)
+circuit = transpile(quantum_volume(20, depth=20, seed=1), backend, optimization_level=0)
 circuit.measure_all()
 while True:
-    backend.run([circuit] * 6, shots=100).result()
+    backend.run([circuit] * 12, shots=100).result()
 """
-#: An idle worker takes a few per cent of a CPU, which must be little of what it requests.
+#: A busy worker should take far more CPU than it requests, and an idle one (a few per cent) far less.
 SCALED = {
     "worker.resources": {
-        "requests": {"cpu": "500m", "memory": "512Mi"},
+        "requests": {"cpu": "400m", "memory": "512Mi"},
         "limits": {"cpu": 1, "memory": "1Gi"},
     },
     "worker.autoscaling": {
