@@ -28,7 +28,7 @@ circuit.measure_all()
 while True:
     backend.run([circuit] * 12, shots=100).result()
 """
-#: A busy worker should take far more CPU than it requests, and an idle one (a few per cent) far less.
+#: A busy worker should take far more CPU than it requests, and an idle one far less.
 SCALED = {
     "worker.resources": {
         "requests": {"cpu": "400m", "memory": "512Mi"},
