@@ -32,9 +32,8 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
 
 # --- the main job -------------------------------------------------------------
 
-smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://... if given, else on an embedded cluster
-	@echo "== dask array mean"; SCHEDULER="$(SCHEDULER)" $(RUN) scripts/smoke_array_mean.py
-	@echo "== Aer in parallel"; SCHEDULER="$(SCHEDULER)" $(RUN) scripts/smoke_aer_parallel.py
+smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://..., else on a release of the chart, else embedded
+	@SCHEDULER="$(SCHEDULER)" RELEASE="$(RELEASE)" $(RUN) scripts/smoke.py
 
 bench: $(VENV)/ready ## measure ratios to plain Aer, and write build/bench.json (REPEATS=3)
 	$(RUN) -W ignore benchmarks/bench.py --repeats $(or $(REPEATS),3)
@@ -58,6 +57,9 @@ unit-test: $(VENV)/ready ## fast tests, properties among them; no cluster
 real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 	$(RUN) -m pytest tests/real $(ARGS)
 
+test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
+	$(RUN) -m tests.cluster.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
+
 conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<checkout of qiskit-aer>
 	@test -d "$(AER)/test/terra" || { echo "Say where qiskit-aer is checked out: make conformance AER=../qiskit-aer"; exit 2; }
 	rm -rf build/conformance && mkdir -p build/conformance && cp -r $(AER)/test build/conformance/
@@ -65,7 +67,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test conformance
+.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test test-cluster conformance
 
 # --- chart ---
 
@@ -78,9 +80,9 @@ chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
 
 CLUSTER_TOOL := $(PYTHON) -m tests.cluster
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aer-dask/bin
-export PATH := $(PATH):$(TOOLS)
+export PATH := $(TOOLS):$(PATH)
 
-tools: ## helm and kubectl, compiled where PATH has none
+tools: ## helm and kubectl, compiled where PATH has none that fit
 	$(CLUSTER_TOOL) tools
 
 cluster-up: ## a Kubernetes to test on: CLUSTER=host|kind|minikube|current (default: the best at hand)
@@ -100,9 +102,17 @@ push: ## push the images: REGISTRY=registry.example.org/team
 load: ## load the images into the cluster that cluster-up made
 	$(CLUSTER_TOOL) load $$($(PYTHON) images/build.py archive $(IMAGES))
 
+up: $(VENV)/ready ## all in one: cluster, images, helm install, smoke test (REGISTRY=... pushes the images)
+	$(MAKE) tools
+	$(MAKE) cluster-up
+	$(MAKE) images
+	$(MAKE) $(if $(REGISTRY),push,load)
+	$(RUN) scripts/install.py $(if $(REGISTRY),--registry $(REGISTRY))
+	$(MAKE) smoke-test RELEASE=aer-dask/aer
+
 images/gpu.lock: images/gpu.in requirements.lock $(VENV)/ready
 	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	  --constraint requirements.lock --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make images/gpu.lock' -o $@ $<
 
-.PHONY: tools cluster-up cluster-down images push load
+.PHONY: tools cluster-up cluster-down images push load up

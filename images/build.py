@@ -66,21 +66,26 @@ def require(package: str) -> None:
 def build(tool: str, targets: list[str], base_image: str) -> None:
     """Build the targets on a base image."""
     with tempfile.TemporaryDirectory() as scratch:
-        command = {
-            "docker": ["docker", "buildx", "build", "--load"],
-            "podman": ["podman", "build", "--layers"],
-            # chroot asks for no more rights than apt needs, and so works inside a container too
-            "buildah": ["buildah", "build", "--layers", "--isolation=chroot"],
-        }[tool]
         options = [
             f"--build-arg=BASE={base_image}",
             f"--build-arg=VERSION={VERSION}",
             f"--build-arg=REVISION={revision()}",
-            f"--file={ROOT / 'images' / 'Dockerfile'}",
             *secrets(Path(scratch)),
         ]
+        file = ROOT / "images" / "Dockerfile"
         for target in targets:
-            run(*command, *options, f"--target={target}", f"--tag={tag(target)}", ROOT)
+            build_file(tool, file, tag(target), ROOT, f"--target={target}", *options)
+
+
+def build_file(tool: str, file: Path, name: str, context: Path, *options: str) -> None:
+    """Build an image from a Dockerfile."""
+    command = {
+        "docker": ["docker", "buildx", "build", "--load"],
+        "podman": ["podman", "build", "--layers"],
+        # chroot asks for no more rights than apt needs, and so works inside a container too
+        "buildah": ["buildah", "build", "--layers", "--isolation=chroot"],
+    }[tool]
+    run(*command, *options, f"--file={file}", f"--tag={name}", context)
 
 
 def tag(target: str) -> str:
@@ -152,11 +157,16 @@ def archive(tool: str, targets: list[str]) -> None:
     for target in targets:
         path = ARCHIVES / f"{NAMES[target]}.tar"
         path.unlink(missing_ok=True)
-        if tool == "buildah":
-            run("buildah", "push", "--quiet", tag(target), f"docker-archive:{path}:{tag(target)}")
-        else:
-            run(tool, "save", "--output", path, tag(target))
+        save(tool, tag(target), path)
         print(path)
+
+
+def save(tool: str, name: str, path: Path) -> None:
+    """Write an image to a file, as `docker save` does."""
+    if tool == "buildah":
+        run("buildah", "push", "--quiet", name, f"docker-archive:{path}:{name}")
+    else:
+        run(tool, "save", "--output", path, name)
 
 
 def run(*command: object) -> None:

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import dask.system
 import distributed.system
-from distributed import Worker, get_worker
+from distributed import Nanny, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.utils import sync
 
@@ -109,9 +109,12 @@ def _shared(digest: str) -> bytes:
     return bytes(shared)
 
 
-async def dask_setup(worker: Worker) -> None:
-    """Called by Dask when it loads the preload."""
-    found = await worker.scheduler.versions(packages=list(versions.PACKAGES))
+async def dask_setup(server: Worker | Nanny) -> None:
+    """Called by Dask when it loads the preload, into a worker or (--preload-nanny) its nanny.
+
+    Of the two, only the nanny's exit status is that of `dask worker`, and so of a pod.
+    """
+    found = await server.scheduler.versions(packages=list(versions.PACKAGES))
     try:
         versions.require_same(
             versions.installed(), {"the scheduler": versions.of_scheduler(found["packages"])}
@@ -120,4 +123,5 @@ async def dask_setup(worker: Worker) -> None:
         # Dask only logs what a preload raises, and the worker would go on to serve
         print(error, file=sys.stderr, flush=True)
         os._exit(EXIT_CONFIGURATION)
-    await worker.plugin_add(AerPlugin(dedicated=True), name=PLUGIN_NAME, catch_errors=False)
+    if isinstance(server, Worker):
+        await server.plugin_add(AerPlugin(dedicated=True), name=PLUGIN_NAME, catch_errors=False)

@@ -80,7 +80,8 @@ def test_a_worker_runs_one_task_at_a_time_with_the_version_gate_loaded(default: 
     command = container(default, WORKER)["command"]
     assert command[:3] == ["dask", "worker", "tcp://aer-aer-dask-scheduler:8786"]
     assert command[command.index("--nthreads") + 1] == "1"
-    assert command[command.index("--preload") + 1] == "aer_dask.worker"
+    for option in ("--preload", "--preload-nanny"):
+        assert command[command.index(option) + 1] == "aer_dask.worker"
 
 
 def test_a_worker_has_the_name_threads_and_memory_of_its_pod(default: Manifests) -> None:

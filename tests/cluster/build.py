@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .common import CACHE, run
+from .common import CACHE, output, run
 from .toolchain import go
 
 SOURCES = Path(__file__).parent / "go"
@@ -32,6 +32,8 @@ def program(name: str) -> Path:
     """The compiled program of this name; compiles it when the cache lacks this version."""
     source = MODULES.get(name, f"./{name}")
     version = source.partition("@")[2] or f"v{KUBERNETES}-{fingerprint()}"
+    if name == "helm":
+        version += f"-for-{KUBERNETES}"
     target = CACHE / f"{name}-{version}" / name
     if not target.exists():
         print(f"Compiling {name} {version}; this is done once for each version.", flush=True)
@@ -48,7 +50,7 @@ def fingerprint() -> str:
 def compile_to(target: Path, source: str) -> None:
     """Build one Go package; the result appears under its name only when it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    flags = f"-s -w {version_flags()}" if source.startswith("./") else "-s -w"
+    flags = f"-s -w {version_flags()}"
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         environment = os.environ | {"CGO_ENABLED": "0", "GOBIN": scratch, "GOFLAGS": "-trimpath"}
         run(go(), "install", "-ldflags", flags, source, cwd=SOURCES, env=environment)
@@ -56,19 +58,44 @@ def compile_to(target: Path, source: str) -> None:
 
 
 def version_flags() -> str:
-    """What Kubernetes' own build sets; without it every component says it is v0.0.0."""
+    """What Kubernetes' and helm's own builds set.
+
+    Without it every component says it is v0.0.0, and helm renders for Kubernetes 1.20.
+    """
     major, minor, _ = KUBERNETES.split(".")
-    values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
-    return " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in values.items())
+    values = {
+        "k8s.io/component-base/version.gitVersion": f"v{KUBERNETES}",
+        "k8s.io/component-base/version.gitMajor": major,
+        "k8s.io/component-base/version.gitMinor": minor,
+        "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": major,
+        "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": minor,
+    }
+    return " ".join(f"-X {name}={value}" for name, value in values.items())
 
 
 def install_tools() -> None:
-    """Put helm and kubectl into TOOLS, each only if PATH has none."""
+    """Put helm and kubectl into TOOLS, each only if PATH has none that fits."""
     TOOLS.mkdir(parents=True, exist_ok=True)
     for tool, source in {"helm": "helm", "kubectl": "kube"}.items():
-        if not shutil.which(tool):
+        found = shutil.which(tool, path=path_of_others())
+        if not found or (tool == "kubectl" and not fits(found)):
             link(TOOLS / tool, program(source))
-        print(f"{tool}: {shutil.which(tool) or TOOLS / tool}")
+            found = TOOLS / tool
+        else:
+            (TOOLS / tool).unlink(missing_ok=True)
+        print(f"{tool}: {found}")
+
+
+def path_of_others() -> str:
+    """PATH without TOOLS, which the Makefile puts first."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if Path(folder) != TOOLS)
+
+
+def fits(kubectl: str) -> bool:
+    """Whether this kubectl is at most one minor version from the cluster's, as Kubernetes asks."""
+    minor = re.search(r"Client Version: v1\.(\d+)", output(kubectl, "version", "--client"))
+    return bool(minor) and abs(int(minor[1]) - int(KUBERNETES.split(".")[1])) <= 1
 
 
 def link(name: Path, target: Path) -> None:

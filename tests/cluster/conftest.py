@@ -32,4 +32,5 @@ def namespace(kube_cluster: Cluster) -> Iterator[str]:
     kube_cluster.kubectl(f"create namespace {name}")
     kube_cluster.kubectl(f"label namespace {name} pod-security.kubernetes.io/enforce=restricted")
     yield name
-    kube_cluster.kubectl(f"delete namespace {name} --timeout=120s", output_format="")
+    # the next test has its own and need not wait for the end of this one
+    kube_cluster.kubectl(f"delete namespace {name} --wait=false", output_format="")

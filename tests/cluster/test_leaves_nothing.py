@@ -1,4 +1,4 @@
-"""`make cluster-down` leaves the host as it was before `make cluster-up`, however often that ran."""
+"""`make cluster-down` leaves the host as it was before `make cluster-up`."""
 
 from __future__ import annotations
 

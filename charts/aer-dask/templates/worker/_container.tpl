@@ -18,6 +18,9 @@ command:
   - ":8787"
   - --preload
   - aer_dask.worker
+  # so that a pod of another version than the scheduler's ends with status 78
+  - --preload-nanny
+  - aer_dask.worker
 env:
   - name: POD_NAME
     valueFrom:

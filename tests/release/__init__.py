@@ -1,0 +1,1 @@
+"""The chart installed on a real cluster: `make test-cluster`."""

@@ -1,0 +1,123 @@
+"""A release of the chart on the cluster at hand: what `helm` and `kubectl` do to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pytest_helm_charts.clusters import Cluster
+
+from ..chart.rendering import CHART, ROOT, Values, helm, nested
+
+MINIKUBE = ROOT / "values" / "minikube.yaml"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release by name, in a namespace of the test's own."""
+
+    cluster: Cluster
+    namespace: str
+    name: str = "aer"
+
+    # --- helm ---
+
+    def helm(self, *words: object, values: Values | None = None) -> str:
+        """Standard output of a helm command, with dotted values on its standard input."""
+        options = ["--values=-"] if values else []
+        return self._output(
+            helm(), *words, *options, text=yaml.safe_dump(nested(values)) if values else ""
+        )
+
+    def install(self, *files: Path, values: Values | None = None) -> None:
+        """Install, and wait until all of it is ready."""
+        self.helm("install", self.name, CHART, *options(files), values=values)
+
+    def upgrade(self, *files: Path, values: Values | None = None) -> None:
+        """Upgrade to these values and no others, and wait until all of it is ready."""
+        self.helm("upgrade", self.name, CHART, *options(files), values=values)
+
+    def uninstall(self) -> None:
+        """Uninstall, and wait until what helm made is gone."""
+        self.helm("uninstall", self.name, "--wait", "--timeout=5m")
+
+    # --- kubectl ---
+
+    def kubectl(self, *words: object, text: str = "") -> str:
+        """Standard output of a kubectl command."""
+        return self._output("kubectl", *words, text=text)
+
+    def get(self, kind: str, *words: str) -> list[dict[str, Any]]:
+        """All of the release's objects of a kind, or of several with commas between."""
+        command = ["get", kind, f"--selector={self.label}", "--output=json", *words]
+        return json.loads(self.kubectl(*command))["items"]
+
+    def pods(self, component: str = "worker") -> list[dict[str, Any]]:
+        """The pods of a component that are not on their way out."""
+        label = f"{self.label},app.kubernetes.io/component={component}"
+        found = json.loads(self.kubectl("get", "pods", f"--selector={label}", "--output=json"))
+        return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready(self, component: str) -> int:
+        """How many pods of a component are ready; 0 if another is not."""
+        conditions = [
+            {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}
+            for pod in self.pods(component)
+        ]
+        count = sum(c.get("Ready") == "True" for c in conditions)
+        return count if count == len(conditions) else 0
+
+    def execute(self, component: str, *command: str) -> str:
+        """Standard output of a command in the pod of the scheduler or of Jupyter."""
+        deployment = f"deployment/{self.name}-aer-dask-{component}"
+        return self.kubectl("exec", deployment, f"--container={component}", "--", *command)
+
+    def token(self) -> str:
+        """Jupyter's token."""
+        secret = f"{self.name}-aer-dask-jupyter"
+        return base64.b64decode(
+            self.kubectl("get", "secret", secret, "--output=jsonpath={.data.token}")
+        ).decode()
+
+    def left(self) -> set[str]:
+        """The names of all objects that carry the release's label, and of helm's own records."""
+        kinds = self.kubectl("api-resources", "--namespaced", "--verbs=list,delete", "-oname")
+        listed = ["get", ",".join(kinds.split()), "--ignore-not-found", "--output=name"]
+        labels = (self.label, f"owner=helm,name={self.name}")
+        return {
+            name
+            for label in labels
+            for name in self.kubectl(*listed, f"--selector={label}").split()
+        }
+
+    @property
+    def label(self) -> str:
+        """What all objects of the release carry."""
+        return f"app.kubernetes.io/instance={self.name}"
+
+    def _output(self, program: str, *words: object, text: str = "") -> str:
+        command = [program, "--kubeconfig", str(self.cluster.kube_config_path)]
+        command += [f"--namespace={self.namespace}", *map(str, words)]
+        done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def options(files: tuple[Path, ...]) -> list[str]:
+    """What helm is told at every install and upgrade."""
+    return ["--wait", "--timeout=5m", *(f"--values={file}" for file in files)]
+
+
+def until(what: str, holds: Callable[[], bool], seconds: float) -> None:
+    """Return once holds() does; fail with a sentence at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"Waited {seconds:.0f} s in vain: {what}."
+        time.sleep(1)

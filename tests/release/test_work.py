@@ -1,0 +1,81 @@
+"""What a release is for: circuits run on its workers, and its workers follow the load."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ..chart.rendering import ROOT
+from ..cluster.manifests import documents, pod
+from .release import MINIKUBE, Release, until
+
+pytestmark = pytest.mark.timeout(900)
+
+LOAD = """
+import sys
+from distributed import Client
+from qiskit import transpile
+from qiskit.circuit.library import quantum_volume
+from aer_dask import AerSimulator
+
+backend = AerSimulator(executor=Client(sys.argv[1]), max_job_size=1)
+circuit = transpile(quantum_volume(20, depth=20, seed=1), backend, optimization_level=0)
+circuit.measure_all()
+while True:
+    backend.run([circuit] * 12, shots=100).result()
+"""
+#: A busy worker should take far more CPU than it requests, and an idle one far less.
+SCALED = {
+    "worker.resources": {
+        "requests": {"cpu": "400m", "memory": "512Mi"},
+        "limits": {"cpu": 1, "memory": "1Gi"},
+    },
+    "worker.autoscaling": {
+        "enabled": True,
+        "minReplicas": 1,
+        "maxReplicas": 3,
+        "behavior": {
+            "scaleDown": {
+                "stabilizationWindowSeconds": 15,
+                "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+            }
+        },
+    },
+    "jupyter.enabled": False,
+}
+
+
+def test_make_smoke_test_runs_on_two_worker_pods_of_two_nodes_with_equal_bits(
+    release: Release,
+) -> None:
+    release.install(MINIKUBE)
+    assert len({worker["spec"]["nodeName"] for worker in release.pods()}) == 2
+    done = subprocess.run(
+        [sys.executable, "scripts/smoke.py", f"--release={release.namespace}/{release.name}"],
+        cwd=ROOT, text=True, capture_output=True, check=False,
+        env=os.environ | {"KUBECONFIG": str(release.cluster.kube_config_path), "SCHEDULER": ""},
+    )  # fmt: skip
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for check in ("noisy", "ideal"):
+        # check, workers used, tasks on each of the two, and at the end of the line the bits
+        assert re.search(rf"^{check} +2 +\d+ \d+ .* equal$", done.stdout, re.MULTILINE)
+    assert not release.get("jobs"), "the Jobs should be gone"
+
+
+def test_the_autoscaler_adds_workers_under_load_and_removes_them_after_it(
+    release: Release,
+) -> None:
+    release.install(MINIKUBE, values=SCALED)
+    assert release.ready("worker") == 1
+    image = release.pods()[0]["spec"]["containers"][0]["image"]
+    command = ["python", "-c", LOAD, f"tcp://{release.name}-aer-dask-scheduler:8786"]
+    load = pod("load", image, command, volumes={"/tmp": {"emptyDir": {}}})
+    release.kubectl("apply", "--filename=-", text=documents(load))
+    until("three workers are ready", lambda: release.ready("worker") == 3, 240)
+    release.kubectl("delete", "pod", "load")
+    until("one worker is left", lambda: release.ready("worker") == 1, 240)
