@@ -51,8 +51,9 @@ fix: $(VENV)/ready ## reformat, and mend what ruff can mend
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-unit-test: $(VENV)/ready ## fast tests, properties among them; no cluster
-	$(RUN) -m pytest tests/unit $(wildcard tests/chart) $(ARGS)
+unit-test: $(VENV)/ready ## fast tests, properties among them, and the chart's; no cluster
+	@$(CLUSTER_TOOL) tools helm
+	$(RUN) -m pytest tests/unit tests/chart $(ARGS)
 
 real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 	$(RUN) -m pytest tests/real $(ARGS)

@@ -26,7 +26,9 @@ from distributed.system import MEMORY_LIMIT
 from .child import die_with_parent
 
 #: Flags of every worker: one simulation at a time, which may use all of the worker's threads.
-WORKER_FLAGS = ("--nthreads", "1", "--preload", "aer_dask.worker")
+WORKER_FLAGS = (
+    "--nthreads", "1", "--preload", "aer_dask.worker", "--preload-nanny", "aer_dask.worker",
+)  # fmt: skip
 #: Dask's settings for simulations, as environment variables of scheduler and workers.
 DASK_SETTINGS = {
     # a simulation is silent for as long as it takes, and a lost node shows in other ways

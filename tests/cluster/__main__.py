@@ -16,7 +16,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring a cluster up and write build/kubeconfig")
     commands.add_parser("down", help="take down what `up` brought up")
-    commands.add_parser("tools", help="compile helm and kubectl where PATH lacks them")
+    tools = commands.add_parser("tools", help="compile helm and kubectl where PATH lacks them")
+    tools.add_argument("names", nargs="*", default=list(build.TOOL_SOURCES))
     load = commands.add_parser("load", help="load image archives on the cluster's nodes")
     load.add_argument("archives", nargs="+", type=Path)
     words = parser.parse_args()
@@ -28,7 +29,7 @@ def main() -> None:
         case "load":
             choice.load(words.archives)
         case "tools":
-            build.install_tools()
+            build.install_tools(words.names)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,15 @@ def version_flags() -> str:
     return " ".join(f"-X {name}={value}" for name, value in values.items())
 
 
-def install_tools() -> None:
-    """Put helm and kubectl into TOOLS, each only if PATH has none that fits."""
+#: What each tool is compiled from.
+TOOL_SOURCES = {"helm": "helm", "kubectl": "kube"}
+
+
+def install_tools(names: list[str]) -> None:
+    """Put helm, kubectl or both into TOOLS, each only if PATH has none that fits."""
     TOOLS.mkdir(parents=True, exist_ok=True)
-    for tool, source in {"helm": "helm", "kubectl": "kube"}.items():
+    for tool in names:
+        source = TOOL_SOURCES[tool]
         found = shutil.which(tool, path=path_of_others())
         if not found or (tool == "kubectl" and not fits(found)):
             link(TOOLS / tool, program(source))
