@@ -73,9 +73,9 @@ def test_a_worker_of_another_version_ends_with_status_78_and_the_sentence(
     until("the worker has ended", lambda: ended(release) is not None, 120)
     name, status = ended(release)
     assert status == 78
-    log = release.kubectl("logs", name, "--previous")
     sentence = "Versions differ between this process and the scheduler: aer-dask is 0.0.9 here and"
-    assert sentence in log, log
+    # the log of a container that was started again just now has not got to it yet
+    until("the log has the sentence", lambda: sentence in release.kubectl("logs", name), 60)
     assert len(release.pods()) == 3, "the other workers should go on"
 
 

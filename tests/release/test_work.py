@@ -31,7 +31,7 @@ while True:
 #: A busy worker should take far more CPU than it requests, and an idle one far less.
 SCALED = {
     "worker.resources": {
-        "requests": {"cpu": "400m", "memory": "512Mi"},
+        "requests": {"cpu": "250m", "memory": "512Mi"},
         "limits": {"cpu": 1, "memory": "1Gi"},
     },
     "worker.autoscaling": {
