@@ -1,6 +1,8 @@
 """Smoke check: the mean of a dask array of 1000 x 1000 x 1000 ones is 1.0, computed by workers.
 
     python scripts/smoke_array_mean.py [--scheduler tcp://host:8786]
+
+All workers compute it, and then one of them alone, for the speed-up.
 """
 
 import time
