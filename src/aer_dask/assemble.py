@@ -133,10 +133,11 @@ def assemble(
     basis_gates = set(backend.configuration().basis_gates) if backend._from_backend else None
     assembled = []
     for index, circuit in enumerate(compiled):
-        program, index_map = compiler.assemble_circuit(_Listed(circuit), basis_gates)
+        listed = _Listed(circuit)
+        program, index_map = compiler.assemble_circuit(listed, basis_gates)
         bindings = [(tuple(where), _row(values)) for where, values in tables[index]]
         if parameter_binds:
-            bindings = list(_bind(circuit, parameter_binds[index], index_map))
+            bindings = list(_bind(listed, parameter_binds[index], index_map))
         assembled.append(
             # encoded at once: thousands of small objects that stay make Python's collector busy
             Compiled(
@@ -162,9 +163,7 @@ def _check_binds(
         raise AerError("circuits have parameters but parameter_binds is not specified.")
 
 
-def _bind(
-    circuit: QuantumCircuit, binds: dict[Any, Any], index_map: list[int]
-) -> Iterator[Binding]:
+def _bind(circuit: _Listed, binds: dict[Any, Any], index_map: list[int]) -> Iterator[Binding]:
     """The values of every parameter of every instruction, by rows.
 
     What ``AerBackend._convert_circuit_binds`` gives; but it evaluates an expression once, and not
@@ -173,9 +172,8 @@ def _bind(
     values_of: dict[Any, np.ndarray] = {}
     places = [(aer.AerConfig.GLOBAL_PHASE_POS, -1, circuit.global_phase)]
     for index, instruction in zip(index_map, circuit.data, strict=True):
-        places += [(index, position, value)
-                   for position, value in enumerate(instruction.operation.params)
-                   if isinstance(value, ParameterExpression) and value.parameters]  # fmt: skip
+        parameters = enumerate(instruction.operation.params)
+        places += [(index, position, value) for position, value in parameters]
     for index, position, value in places:
         if not isinstance(value, ParameterExpression) or not value.parameters:
             continue

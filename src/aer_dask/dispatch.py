@@ -112,7 +112,7 @@ class DaskDispatcher(Dispatcher):
         self._client = client
         self._chosen = {workers} if isinstance(workers, str) else set(workers or ())
         self._resources = resources
-        self._memory_needed = 0
+        self._eligible: list[str] | None = None
 
     def slots(self) -> int:
         return sum(worker["nthreads"] for worker in self._workers().values())
@@ -121,8 +121,9 @@ class DaskDispatcher(Dispatcher):
         return max(map(_memory, self._workers().values()), default=None)
 
     def prepare(self, shared: bytes, memory: int) -> Any:
-        self._memory_needed = memory
-        workers = frozenset(self._workers())
+        found = self._workers()
+        self._eligible = self._large_enough(found, memory)
+        workers = frozenset(found)
         if not workers <= _checked.get(self._client, frozenset()):
             versions.require_same(versions.installed(), versions.of_cluster(self._client))
             self._client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
@@ -140,7 +141,7 @@ class DaskDispatcher(Dispatcher):
 
     def submit(self, key: str, task: bytes, shared: Any, priority: int, done: Callback) -> Any:
         future = self._client.submit(
-            run_on_worker, task, shared, key=key, priority=priority, workers=self._eligible(),
+            run_on_worker, task, shared, key=key, priority=priority, workers=self._eligible,
             resources=self._resources, pure=False,
         )  # fmt: skip
         future.add_done_callback(done)
@@ -175,15 +176,12 @@ class DaskDispatcher(Dispatcher):
         workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         return {a: worker for a, worker in workers.items() if not self._chosen or a in self._chosen}
 
-    def _eligible(self) -> list[str] | None:
+    def _large_enough(self, workers: dict[str, Any], memory: int) -> list[str] | None:
         """The workers chosen, or those that the largest simulation fits into; None for all.
 
         None wherever possible: a task that names its workers can run on no later one.
         """
-        if not self._chosen and not self._memory_needed:
-            return None
-        workers = self._workers()
-        fitting = [a for a, worker in workers.items() if _memory(worker) >= self._memory_needed]
+        fitting = [a for a, worker in workers.items() if _memory(worker) >= memory]
         return fitting if self._chosen or len(fitting) < len(workers) else None
 
 

@@ -300,12 +300,13 @@ class AerJobSet(JobV1):
     def _collect(self, index: int, outcome: bytes) -> None:
         task = self._tasks[index]
         misjudged = self._run.collect(task, outcome)
+        known = set(self._complete)
         with self._changed:
             self._finished_tasks.add(index)
             self._complete += [
                 experiment
                 for experiment in task.experiments()
-                if experiment not in self._complete
+                if experiment not in known
                 and experiment not in misjudged
                 and self._run.is_complete(experiment)
             ]

@@ -103,16 +103,14 @@ class Run:
             InsufficientMemoryError: if it is more than ``available``; but not where the user has
                 set ``max_memory_mb`` and thereby left the decision to Aer.
         """
-        profiles = {
-            e.circuit: e.profile for e in self.experiments if e.profile.memory <= BEYOND_ANY_WORKER
-        }
-        if not profiles or "max_memory_mb" in self.batches[0].config:
+        possible = [e for e in self.experiments if e.profile.memory <= BEYOND_ANY_WORKER]
+        if not possible or "max_memory_mb" in self.batches[0].config:
             return 0
-        circuit = max(profiles, key=lambda index: profiles[index].memory)
-        largest = profiles[circuit]
+        experiment = max(possible, key=lambda e: e.profile.memory)
+        largest = experiment.profile
         if available is not None and largest.memory > available:
             raise InsufficientMemoryError(
-                f"circuit {circuit} ({largest.qubits} qubits, {largest.method}) needs "
+                f"circuit {experiment.circuit} ({largest.qubits} qubits, {largest.method}) needs "
                 f"{_gib(largest.memory)}; workers have {_gib(available)} for a simulation. Give "
                 'the workers more memory, or use fewer qubits, precision="single" or '
                 'method="matrix_product_state".'
@@ -196,10 +194,11 @@ class Run:
             return
         results = output["results"]
         for index, experiment in zip(range(piece.start, piece.stop), results, strict=True):
-            self._parts.setdefault(index, {})[piece.first_shot] = experiment
             if piece.shots == self.experiments[index].shots:
                 self._whole.add(index)
                 self._parts[index] = {0: experiment}
+            elif index not in self._whole:  # a slice may come later than the whole that replaced it
+                self._parts.setdefault(index, {})[piece.first_shot] = experiment
 
     def _is_misjudged(self, index: int) -> bool:
         if index in self._whole or self._independent or index in self._not_loaded:
@@ -238,7 +237,7 @@ class Run:
 
     def _batch_result(self, number: int, job_id: str, seconds: float) -> Result:
         indices = [i for i, e in enumerate(self.experiments) if e.batch == number]
-        starts = sorted(start for start in self._outputs if start in indices)
+        starts = sorted(self._outputs.keys() & set(indices))
         if failed := [start for start in starts if start in self._not_loaded]:
             # as in an unsplit run: one circuit that cannot be loaded fails them all
             return self._format({**self._outputs[failed[0]], "results": []}, job_id, seconds)

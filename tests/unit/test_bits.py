@@ -11,7 +11,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import random_unitary
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
-from aer_dask import AerSimulator
+from aer_dask import AerSimulator, InsufficientMemoryError
 from aer_dask.assemble import assemble
 from aer_dask.execute import run_task
 from aer_dask.run import Run
@@ -29,6 +29,7 @@ from tests.circuits import (
     plain,
     random_circuits,
     saving,
+    volume,
 )
 
 
@@ -185,6 +186,25 @@ def test_what_cannot_be_split_is_run_whole(kind):
         circuit.measure_all()
         assert_same([circuit], noise=kraus_noise(), method="statevector", shots=30,
                     seed_simulator=1, memory=True, sizes={"max_shot_size": 10})  # fmt: skip
+
+
+def test_a_slice_that_comes_after_the_whole_that_replaced_it_changes_nothing():
+    backend = AerSimulator(method="statevector")
+    options = {"shots": 30, "seed_simulator": 1, "memory": True}
+    run = Run(backend, [assemble(backend, [mid_circuit()], None, options)], max_shot_size=10)
+    slices, whole = run.planner(2).plan().tasks, run.planner(2).whole(0)
+    for task in (slices[0], whole, slices[1], slices[0]):
+        run.collect(task, run_task(run.payload(task), run.shared))
+    expected = plain(method="statevector").run(mid_circuit(), **options).result()
+    assert differences(run.results("job", 0.0)[0], expected) == []
+
+
+def test_memory_is_checked_for_all_batches_of_a_run():
+    backend = AerSimulator(method="statevector")
+    batches = [assemble(backend, [volume(n)], None, {}) for n in (6, 2)]
+    assert Run(backend, batches).check_memory(None) == 16 * 2**6
+    with pytest.raises(InsufficientMemoryError, match="6 qubits, statevector"):
+        Run(backend, batches).check_memory(16 * 2**5)
 
 
 def test_unseeded_runs_report_a_seed_that_repeats_them():
