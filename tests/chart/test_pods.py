@@ -84,6 +84,13 @@ def test_a_worker_runs_one_task_at_a_time_with_the_version_gate_loaded(default: 
         assert command[command.index(option) + 1] == "aer_dask.worker"
 
 
+def test_a_worker_that_is_to_go_finishes_its_task_first(default: Manifests) -> None:
+    command = container(default, WORKER)["command"]
+    at = command.index("aer_dask.drain")
+    assert command[at - 1] == "--preload-nanny"
+    assert pods(default)[WORKER]["terminationGracePeriodSeconds"] >= 2 * TWO_MINUTES
+
+
 def test_a_worker_has_the_name_threads_and_memory_of_its_pod(default: Manifests) -> None:
     command, env = container(default, WORKER)["command"], environment(default, WORKER)
     assert command[command.index("--memory-limit") + 1] == "$(MEMORY_LIMIT)"

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from aer_dask.cluster import WORKER_FLAGS
 from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
 
+from .processes import dask, free_port
 from .waiting import wait_until
 
 CIRCUIT = volume(9)
@@ -155,16 +155,6 @@ def kept_running(*commands):
         for process in processes:
             process.kill()
             process.wait()
-
-
-def dask(*arguments):
-    return subprocess.Popen([sys.executable, "-m", "dask", *arguments])
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_cluster, monkeypatch):

@@ -76,8 +76,16 @@ class Release:
 
     def execute(self, component: str, *command: str) -> str:
         """Standard output of a command in the pod of the scheduler or of Jupyter."""
+        return self.kubectl(*self._inside(component), *command)
+
+    def popen(self, component: str, *command: str) -> subprocess.Popen[str]:
+        """The same while it runs."""
+        words = self._command("kubectl", *self._inside(component), *command)
+        return subprocess.Popen(words, text=True, stdout=subprocess.PIPE)
+
+    def _inside(self, component: str) -> list[str]:
         deployment = f"deployment/{self.name}-aer-dask-{component}"
-        return self.kubectl("exec", deployment, f"--container={component}", "--", *command)
+        return ["exec", deployment, f"--container={component}", "--"]
 
     def token(self) -> str:
         """Jupyter's token."""
@@ -102,9 +110,12 @@ class Release:
         """What all objects of the release carry."""
         return f"app.kubernetes.io/instance={self.name}"
 
+    def _command(self, program: str, *words: object) -> list[str]:
+        where = ["--kubeconfig", str(self.cluster.kube_config_path)]
+        return [program, *where, f"--namespace={self.namespace}", *map(str, words)]
+
     def _output(self, program: str, *words: object, text: str = "") -> str:
-        command = [program, "--kubeconfig", str(self.cluster.kube_config_path)]
-        command += [f"--namespace={self.namespace}", *map(str, words)]
+        command = self._command(program, *words)
         done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout

@@ -28,6 +28,30 @@ circuit.measure_all()
 while True:
     backend.run([circuit] * 12, shots=100).result()
 """
+#: Prints the name of a busy worker's pod, and at the end how its run went.
+LONG_RUN = """
+import time
+from distributed import Client
+import qiskit_aer
+from qiskit import transpile
+from qiskit.circuit.library import quantum_volume
+from aer_dask import AerSimulator
+from aer_dask.testing import differences
+
+client = Client("tcp://localhost:8786")
+options = {"shots": 100, "seed_simulator": 7}
+circuit = transpile(quantum_volume(20, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
+circuit.measure_all()
+job = AerSimulator(executor=client).run([circuit] * 8, max_job_size=1, **options)
+busy = set()
+while not (job.progress().done and busy):
+    counts = client.run(lambda dask_worker: (dask_worker.name, dask_worker.state.executing_count))
+    busy = {name for name, count in counts.values() if count}
+print(busy.pop(), flush=True)
+result = job.result()
+plain = qiskit_aer.AerSimulator().run([circuit] * 8, **options).result()
+print("differences:", differences(result, plain), "attempts:", set(job._attempts.values()))
+"""
 #: A busy worker should take far more CPU than it requests, and an idle one far less.
 SCALED = {
     "worker.resources": {
@@ -65,6 +89,16 @@ def test_make_smoke_test_runs_on_two_worker_pods_of_two_nodes_with_equal_bits(
         # check, workers used, tasks on each of the two, and at the end of the line the bits
         assert re.search(rf"^{check} +2 +\d+ \d+ .* equal$", done.stdout, re.MULTILINE)
     assert not release.get("jobs"), "the Jobs should be gone"
+
+
+def test_a_busy_worker_that_is_deleted_finishes_its_task_first(release: Release) -> None:
+    # with this, a task whose worker goes in the middle of it is lost
+    strict = {"daskSettings.DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": 0}
+    release.install(MINIKUBE, values={"jupyter.enabled": False, **strict})
+    with release.popen("scheduler", "python", "-c", LONG_RUN) as run:
+        release.kubectl("delete", "pod", run.stdout.readline().strip())
+        said, _ = run.communicate(timeout=300)
+    assert said == "differences: [] attempts: {1}\n"
 
 
 def test_the_autoscaler_adds_workers_under_load_and_removes_them_after_it(

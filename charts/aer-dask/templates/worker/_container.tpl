@@ -21,6 +21,9 @@ command:
   # so that a pod of another version than the scheduler's ends with status 78
   - --preload-nanny
   - aer_dask.worker
+  # so that a pod that is to go finishes its task first, and its results stay with other workers
+  - --preload-nanny
+  - aer_dask.drain
 env:
   - name: POD_NAME
     valueFrom:
