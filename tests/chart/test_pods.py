@@ -35,7 +35,8 @@ def test_every_pod_meets_the_restricted_standard(file: Path) -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True, key
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, key
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), key
-        assert all(set(v) <= {"name", "emptyDir", "persistentVolumeClaim"} for v in pod["volumes"])
+        allowed = {"name", "emptyDir", "persistentVolumeClaim", "secret"}
+        assert all(set(volume) <= allowed for volume in pod["volumes"]), key
         for box in pod["containers"] + pod.get("initContainers", []):
             context = box["securityContext"]
             assert context["allowPrivilegeEscalation"] is False, key

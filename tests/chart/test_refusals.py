@@ -22,6 +22,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"jupyter.ingress.enabled": True}, "needs jupyter.ingress.host"),
     ({"jupyter.httpRoute.enabled": True}, "needs jupyter.httpRoute.parentRefs"),
+    ({"tls.mode": "existingSecret"}, "needs tls.existingSecret, the name of a Secret"),
+    ({"tls.existingSecret": "mine"}, "tls.existingSecret is given, but tls.mode is disabled"),
+    ({"tls.mode": "certManager"}, "needs tls.issuerRef.name"),
     ({"workerGroups": {"default": None}}, "workerGroups is empty, so no worker would run"),
     ({"workerGroups.Big_One": {}}, "workerGroups.Big_One names pods"),
     ({"workerGroups.a-name-of-more-than-twenty": {}}, "at most 20 lower-case letters"),
@@ -38,6 +41,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # said by the schema
     ({"worker.replicas": "two"}, "'/worker/replicas': got string, want"),
     ({"worker.autoscaling.minReplicas": 0}, "'/worker/autoscaling/minReplicas': minimum"),
+    ({"tls.mode": "on"}, "'/tls/mode': value must be one of 'disabled', 'generated'"),
     ({"image.pullPolicy": "Sometimes"}, "'/image/pullPolicy': value must be one of 'Always'"),
     ({"daskSettings.distributed": "x"}, "invalid propertyName 'distributed'"),
     ({"metrics.podMonitor.interval": "often"}, "'/metrics/podMonitor/interval'"),

@@ -136,5 +136,14 @@ def test_the_notes_give_the_address_that_the_ingress_serves(tmp_path: Path) -> N
     assert "JupyterLab is at https://aer.example.com/lab/" in said
 
 
+def test_the_notes_say_how_to_connect_by_tls(tmp_path: Path) -> None:
+    said = notes(tmp_path, {"tls.mode": "generated"})
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        path = "'{.data." + name.replace(".", r"\.") + "}'"
+        assert f"get secret aer-aer-dask-tls -o jsonpath={path} | base64 -d > {name}" in said
+    assert "tls://localhost:8786" in said
+    assert "tcp://" not in said
+
+
 def test_without_jupyter_the_notes_do_not_speak_of_it(tmp_path: Path) -> None:
     assert "upyter" not in notes(tmp_path, {"jupyter.enabled": False})

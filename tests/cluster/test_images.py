@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,6 +9,8 @@ import sys
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
+
+from images import build
 
 from .common import ROOT
 from .manifests import documents, pod
@@ -38,13 +39,6 @@ print(json.dumps({
 """
 
 
-def images() -> object:
-    spec = importlib.util.spec_from_file_location("images_build", ROOT / "images" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def locked(extra: str) -> dict[str, set[str]]:
     """The versions that the lock has of each package of an image, for some Python or other."""
     command = [sys.executable, "scripts/locked.py", f".[{extra}]"]
@@ -65,7 +59,6 @@ def normalised(name: str) -> str:
 def test_an_image_is_small_and_holds_the_locked_packages_and_no_compiler(
     kube_cluster: Cluster, namespace: str, target: str, extra: str, megabytes: int
 ) -> None:
-    build = images()
     name = f"{build.NAMES[target]}:{build.VERSION}"
     tmp = {"/tmp": {"emptyDir": {}}}
     report = pod("report", name, ["python", "-c", REPORT], volumes=tmp)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from images import build
 
 from ..chart.rendering import ROOT
 from ..cluster import choice
@@ -32,19 +32,9 @@ USER 1000:1000
 """
 
 
-def images() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("images_build", ROOT / "images" / "build.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def image_of_another_version(tmp_path: Path) -> str:
     """The tag of such an image, on every node, but no longer with the builder."""
-    build = images()
     tool = build.builder()
     name = f"docker.io/library/{build.NAMES['runtime']}:{OTHER}"
     (tmp_path / "Dockerfile").write_text(

@@ -12,7 +12,7 @@
 {{- end }}
 
 {{- define "aer-dask.scheduler.address" -}}
-tcp://{{ include "aer-dask.scheduler.name" . }}:8786
+{{ ternary "tls" "tcp" (not (empty (include "aer-dask.tls.enabled" .))) }}://{{ include "aer-dask.scheduler.name" . }}:8786
 {{- end }}
 
 {{- define "aer-dask.jupyter.name" -}}

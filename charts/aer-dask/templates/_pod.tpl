@@ -66,6 +66,9 @@ volumes:
     emptyDir: {}
   - name: home
     {{- toYaml ($own.home | default (dict "emptyDir" dict)) | nindent 4 }}
+  {{- if include "aer-dask.tls.enabled" .root }}
+  - {{- include "aer-dask.tls.volume" .root | nindent 4 }}
+  {{- end }}
   {{- with $v.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -83,6 +86,9 @@ env:
   {{- range $name, $value := .root.Values.daskSettings }}
   - name: {{ $name }}
     value: {{ $value | quote }}
+  {{- end }}
+  {{- if include "aer-dask.tls.enabled" .root }}
+  {{- include "aer-dask.tls.env" .root | nindent 2 }}
   {{- end }}
   {{- with concat (.own.env | default list) $v.extraEnv }}
   {{- toYaml . | nindent 2 }}
@@ -118,6 +124,9 @@ volumeMounts:
     mountPath: /tmp
   - name: home
     mountPath: /home/aer
+  {{- if include "aer-dask.tls.enabled" .root }}
+  - {{- include "aer-dask.tls.volumeMount" .root | nindent 4 }}
+  {{- end }}
   {{- with $v.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -4,7 +4,7 @@ said at once, each in a sentence that tells what to do.
 */}}
 {{- define "aer-dask.validate" -}}
 {{- $wrong := list -}}
-{{- range list "image" "scheduler" "jupyter" "workers" -}}
+{{- range list "image" "scheduler" "jupyter" "tls" "workers" -}}
 {{- $wrong = append $wrong (include (printf "aer-dask.validate.%s" .) $ | trim) -}}
 {{- end -}}
 {{- with compact $wrong -}}
@@ -44,6 +44,20 @@ said at once, each in a sentence that tells what to do.
 {{- end }}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}
 - jupyter.httpRoute.enabled needs jupyter.httpRoute.parentRefs, the Gateways to attach to.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.tls" -}}
+{{- with .Values.tls }}
+{{- if and (eq .mode "existingSecret") (not .existingSecret) }}
+- tls.mode existingSecret needs tls.existingSecret, the name of a Secret with ca.crt, tls.crt and tls.key.
+{{- end }}
+{{- if and .existingSecret (ne .mode "existingSecret") }}
+- tls.existingSecret is given, but tls.mode is {{ .mode }}; set tls.mode to existingSecret, or leave the Secret out.
+{{- end }}
+{{- if and (eq .mode "certManager") (not .issuerRef.name) }}
+- tls.mode certManager needs tls.issuerRef.name, the Issuer or ClusterIssuer that signs.
 {{- end }}
 {{- end }}
 {{- end }}

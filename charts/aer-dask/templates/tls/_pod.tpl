@@ -1,0 +1,41 @@
+{{/*
+What TLS adds to every pod: the certificate, and the settings by which Dask uses it. Every process
+shows the same one, since Dask trusts whoever shows one of the release's authority.
+*/}}
+
+{{- define "aer-dask.tls.enabled" -}}
+{{ ternary "yes" "" (ne .Values.tls.mode "disabled") }}
+{{- end }}
+
+{{- define "aer-dask.tls.secretName" -}}
+{{ .Values.tls.existingSecret | default (printf "%s-tls" (include "aer-dask.fullname" .)) }}
+{{- end }}
+
+{{- define "aer-dask.tls.env" -}}
+{{- $folder := "/etc/aer-dask/tls" -}}
+# without this, Dask would take the certificates and go on to speak TCP
+- name: DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION
+  value: "true"
+- name: DASK_DISTRIBUTED__COMM__TLS__CA_FILE
+  value: {{ $folder }}/ca.crt
+{{- range list "SCHEDULER" "WORKER" "CLIENT" }}
+- name: DASK_DISTRIBUTED__COMM__TLS__{{ . }}__CERT
+  value: {{ $folder }}/tls.crt
+- name: DASK_DISTRIBUTED__COMM__TLS__{{ . }}__KEY
+  value: {{ $folder }}/tls.key
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.tls.volume" -}}
+name: tls
+secret:
+  secretName: {{ include "aer-dask.tls.secretName" . }}
+  # for the pod's group, and nobody else
+  defaultMode: 0440
+{{- end }}
+
+{{- define "aer-dask.tls.volumeMount" -}}
+name: tls
+mountPath: /etc/aer-dask/tls
+readOnly: true
+{{- end }}

@@ -1,0 +1,37 @@
+"""The example notebooks run in the Jupyter pod, on the workers of the release."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ..chart.rendering import ROOT
+from .release import MINIKUBE, Release
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_the_example_notebooks_run_on_the_workers(release: Release) -> None:
+    release.install(MINIKUBE)
+    said = {path.stem: executed(release, path.name) for path in (ROOT / "notebooks").iterdir()}
+    assert not any("warn" in text.lower() for outputs in said.values() for text in outputs.values())
+    assert said["quickstart"]["run"].count("tcp://") == 2, "two workers should have run tasks"
+    assert said["quickstart"]["bits"] == "[]"
+    assert "2 tasks" in said["noise"]["run"]
+    assert "<Figure" in said["noise"]["plot"]
+    assert said["vqe"]["solve"].startswith("-1.137306 Hartree")
+
+
+def executed(release: Release, name: str) -> dict[str, str]:
+    """What each cell of a notebook printed and showed, after it ran in JupyterLab's home."""
+    path = f"/home/aer/examples/{name}"
+    release.execute("jupyter", "jupyter", "execute", "--inplace", path)
+    cells = json.loads(release.execute("jupyter", "cat", path))["cells"]
+    return {cell["id"]: shown(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"}
+
+
+def shown(outputs: list[dict[str, Any]]) -> str:
+    texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs]
+    return "\n".join("".join(text) for text in texts).strip()
