@@ -25,6 +25,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tls.mode": "existingSecret"}, "needs tls.existingSecret, the name of a Secret"),
     ({"tls.existingSecret": "mine"}, "tls.existingSecret is given, but tls.mode is disabled"),
     ({"tls.mode": "certManager"}, "needs tls.issuerRef.name"),
+    (
+        {"scheduler.service.type": "NodePort"},
+        "scheduler.service.type NodePort publishes the scheduler, but networkPolicy keeps",
+    ),
+    ({"metrics.podMonitor.enabled": True}, "scrape pods, but networkPolicy keeps it out"),
     ({"workerGroups": {"default": None}}, "workerGroups is empty, so no worker would run"),
     ({"workerGroups.Big_One": {}}, "workerGroups.Big_One names pods"),
     ({"workerGroups.a-name-of-more-than-twenty": {}}, "at most 20 lower-case letters"),

@@ -16,6 +16,8 @@ BOX = f"{SPEC}.containers.0"
 HPA = "HorizontalPodAutoscaler/worker-default"
 PROBE = {"exec": {"command": ["true"]}}
 ABSENT = object()
+#: Without this, what publishes or scrapes the scheduler needs networkPolicy.allowFrom, too.
+OPEN = {"networkPolicy.enabled": False}
 
 
 @dataclass
@@ -131,12 +133,12 @@ CASES = [
          f"Deployment/jupyter {BOX}.livenessProbe", PROBE),
     # the scheduler
     case("scheduler.service.type", "NodePort", "is the type of its Service",
-         "Service/scheduler spec.type", "NodePort"),
+         "Service/scheduler spec.type", "NodePort", **OPEN),
     case("scheduler.service.annotations", {"a": "b"}, "annotate its Service",
          "Service/scheduler metadata.annotations", {"a": "b"}),
     case("scheduler.service.loadBalancerSourceRanges", ["10.0.0.0/8"], "limit its load balancer",
          "Service/scheduler spec.loadBalancerSourceRanges", ["10.0.0.0/8"],
-         **{"scheduler.service.type": "LoadBalancer"}),
+         **OPEN, **{"scheduler.service.type": "LoadBalancer"}),
     case("scheduler.podDisruptionBudget.enabled", True, "keeps it from being evicted",
          "PodDisruptionBudget/scheduler spec.maxUnavailable", 0),
     case("scheduler.podDisruptionBudget.maxUnavailable", 1, "allows evictions",
@@ -247,28 +249,28 @@ CASES = [
     case("tls.issuerRef", {"name": "own", "kind": "Issuer"}, "is who signs the certificate",
          "Certificate/tls spec.issuerRef", {"name": "own", "kind": "Issuer"},
          **{"tls.mode": "certManager"}),
-    case("networkPolicy.enabled", True, "closes scheduler and workers to other pods",
-         "NetworkPolicy/release spec.ingress.0.from.0.podSelector.matchLabels",
-         {"app.kubernetes.io/instance": "aer"}),
+    case("networkPolicy.enabled", False, "opens scheduler and workers to other pods",
+         "NetworkPolicy/release", ABSENT),
     case("networkPolicy.allowFrom", [{"namespaceSelector": {}}], "lets more peers in",
-         "NetworkPolicy/release spec.ingress.0.from", [{"namespaceSelector": {}}],
-         **{"networkPolicy.enabled": True}),
+         "NetworkPolicy/release spec.ingress.0.from", [{"namespaceSelector": {}}]),
     case("metrics.serviceMonitor.enabled", True, "has the scheduler scraped",
-         "ServiceMonitor/scheduler spec.endpoints.0", {"port": "http", "path": "/metrics"}),
+         "ServiceMonitor/scheduler spec.endpoints.0", {"port": "http", "path": "/metrics"},
+         **OPEN),
     case("metrics.serviceMonitor.labels", {"release": "p"}, "let Prometheus find it",
          "ServiceMonitor/scheduler metadata.labels", {"release": "p"},
-         **{"metrics.serviceMonitor.enabled": True}),
+         **OPEN, **{"metrics.serviceMonitor.enabled": True}),
     case("metrics.serviceMonitor.interval", "5s", "is the time between scrapes",
          "ServiceMonitor/scheduler spec.endpoints.0.interval", "5s",
-         **{"metrics.serviceMonitor.enabled": True}),
+         **OPEN, **{"metrics.serviceMonitor.enabled": True}),
     case("metrics.podMonitor.enabled", True, "has the workers scraped",
-         "PodMonitor/worker spec.podMetricsEndpoints.0", {"port": "http", "path": "/metrics"}),
+         "PodMonitor/worker spec.podMetricsEndpoints.0", {"port": "http", "path": "/metrics"},
+         **OPEN),
     case("metrics.podMonitor.labels", {"release": "p"}, "let Prometheus find it",
          "PodMonitor/worker metadata.labels", {"release": "p"},
-         **{"metrics.podMonitor.enabled": True}),
+         **OPEN, **{"metrics.podMonitor.enabled": True}),
     case("metrics.podMonitor.interval", "5s", "is the time between scrapes",
          "PodMonitor/worker spec.podMetricsEndpoints.0.interval", "5s",
-         **{"metrics.podMonitor.enabled": True}),
+         **OPEN, **{"metrics.podMonitor.enabled": True}),
     case("metrics.dashboard.enabled", True, "ships the dashboard",
          "ConfigMap/dashboard metadata.labels", {"grafana_dashboard": "1"}),
     case("metrics.dashboard.labels", {"board": "yes"}, "let Grafana find it",

@@ -4,7 +4,7 @@ said at once, each in a sentence that tells what to do.
 */}}
 {{- define "aer-dask.validate" -}}
 {{- $wrong := list -}}
-{{- range list "image" "scheduler" "jupyter" "tls" "workers" -}}
+{{- range list "image" "scheduler" "jupyter" "tls" "networkPolicy" "workers" -}}
 {{- $wrong = append $wrong (include (printf "aer-dask.validate.%s" .) $ | trim) -}}
 {{- end -}}
 {{- with compact $wrong -}}
@@ -58,6 +58,23 @@ said at once, each in a sentence that tells what to do.
 {{- end }}
 {{- if and (eq .mode "certManager") (not .issuerRef.name) }}
 - tls.mode certManager needs tls.issuerRef.name, the Issuer or ClusterIssuer that signs.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.networkPolicy" -}}
+{{- with .Values.networkPolicy }}
+{{- if and .enabled (not .allowFrom) }}
+{{- with $.Values.scheduler.service }}
+{{- if ne .type "ClusterIP" }}
+- scheduler.service.type {{ .type }} publishes the scheduler, but networkPolicy keeps everybody out; add the clients to networkPolicy.allowFrom, as in ipBlock: {cidr: 10.0.0.0/8}.
+{{- end }}
+{{- end }}
+{{- with $.Values.metrics }}
+{{- if or .serviceMonitor.enabled .podMonitor.enabled }}
+- metrics.serviceMonitor and metrics.podMonitor have Prometheus scrape pods, but networkPolicy keeps it out; add it to networkPolicy.allowFrom, as in namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
