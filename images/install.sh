@@ -15,8 +15,10 @@ sleep 0.1 # so that no file's time is that of the stamp
 [ -d "$venv" ] || python3 -m venv --without-pip "$venv"
 python3 -m pip --python "$venv/bin/python" install --quiet --no-cache-dir --no-compile "$@"
 
-# tests, caches, sources of what is compiled, source maps, and Bokeh's unminified JavaScript
-added -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} +
+# tests, caches, time zones (Python finds the system's), sources of what is compiled, source maps, and
+# Bokeh's unminified JavaScript
+added -type d \( -name tests -o -name test -o -name __pycache__ -o -path '*/tzdata/zoneinfo' \) \
+  -prune -exec rm -rf {} +
 added -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.[ch]' -o -name '*.cpp' \
   -o -name '*.hpp' -o -name '*.[ao]' -o -name '*.js.map' -o -name '*.css.map' -o -name '*.d.ts' \) -delete
 added -path '*/bokeh/server/static/js/*' -type f ! -name '*.min.js' -delete
