@@ -1,4 +1,4 @@
-"""What the `host` cluster needs from Debian."""
+"""What the `host` cluster, and the test with a browser, need from Debian."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ PACKAGES = {
     "/bin/busybox": "busybox-static",
     "/usr/sbin/modprobe": "kmod",
 }
+BROWSER = {"/usr/bin/chromium": "chromium"}
 
 
-def install() -> None:
-    """Install the packages that are missing."""
-    missing = [package for path, package in PACKAGES.items() if not Path(path).exists()]
+def install(packages: dict[str, str]) -> None:
+    """Install those of the packages that are missing."""
+    missing = [package for path, package in packages.items() if not Path(path).exists()]
     if missing:
         if not shutil.which("apt-get"):
             raise SystemExit(f"Install {', '.join(missing)} first: this is no Debian or Ubuntu.")
@@ -33,5 +34,9 @@ def install() -> None:
         run(
             "apt-get", "install", "--quiet=2", "--no-install-recommends", "--yes", *missing, **quiet
         )
+
+
+def load_kernel_modules() -> None:
+    """Load what bridges and containers need, where the kernel does not have it built in."""
     if not Path("/proc/sys/net/bridge").exists():
         succeeds("modprobe", "--all", "br_netfilter", "overlay")

@@ -6,7 +6,8 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,16 @@ class Release:
         """The same while it runs."""
         words = self._command("kubectl", *self._inside(component), *command)
         return subprocess.Popen(words, text=True, stdout=subprocess.PIPE)
+
+    @contextmanager
+    def forwarded(self, service: str, port: int) -> Iterator[str]:
+        """The address on this machine of a port of a Service."""
+        words = self._command("kubectl", "port-forward", f"service/{service}", f":{port}")
+        with subprocess.Popen(words, text=True, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            said = process.stdout.readline()
+            yield "localhost:" + said.split(" -> ")[0].rpartition(":")[2]
+            process.terminate()
 
     def _inside(self, component: str) -> list[str]:
         deployment = f"deployment/{self.name}-aer-dask-{component}"
