@@ -18,6 +18,9 @@ CHART = ROOT / "charts" / "aer-dask"
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 KUBERNETES = "1.35.0"
 
+#: What Kubernetes' own pods leave of minikube's 2 CPUs and 4 GB.
+MINIKUBE_ROOM = {"cpu": 2 - 0.85, "memory": 3.2 * 2**30}
+
 #: a manifest by Kind/name
 Manifests = dict[str, dict[str, Any]]
 #: values by dotted path
@@ -100,6 +103,13 @@ def pods(manifests: Manifests) -> dict[str, dict[str, Any]]:
         elif manifest["kind"] == "Pod":
             found[key] = manifest["spec"]
     return found
+
+
+def quantity(text: str | float) -> float:
+    """A Kubernetes quantity as a number."""
+    units = {"m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+    number = str(text).rstrip("mKMGi")
+    return float(number) * units.get(str(text)[len(number) :], 1)
 
 
 def refusal(values: Values) -> str:

@@ -14,7 +14,19 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, render, run_helm, text
+from .rendering import (
+    CHART,
+    EVERYTHING,
+    MINIKUBE_ROOM,
+    ROOT,
+    Manifests,
+    Values,
+    pods,
+    quantity,
+    render,
+    run_helm,
+    text,
+)
 
 VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
 WORKERS = 2
@@ -55,15 +67,7 @@ def test_the_readme_of_the_chart_lists_every_values_file() -> None:
         assert f"`{file.relative_to(ROOT / 'values')}`" in readme
 
 
-def quantity(text: str | float) -> float:
-    """A Kubernetes quantity as a number."""
-    units = {"m": 1e-3, "Mi": 2**20, "Gi": 2**30}
-    number = str(text).rstrip("mMGi")
-    return float(number) * units.get(str(text)[len(number) :], 1)
-
-
 def test_minikube_has_room_for_scheduler_two_workers_jupyter_and_a_test() -> None:
-    """On 2 CPUs and 4 GB, of which Kubernetes' own pods ask for 0.85 CPU and 0.4 GiB."""
     manifests = render({}, ROOT / "values" / "minikube.yaml")
     assert manifests["Deployment/worker-default"]["spec"]["replicas"] == WORKERS
     copies = {
@@ -72,7 +76,7 @@ def test_minikube_has_room_for_scheduler_two_workers_jupyter_and_a_test() -> Non
         "Deployment/jupyter": 1,
         "Pod/test-versions": 1,
     }
-    for resource, room in {"cpu": 2 - 0.85, "memory": 3.2 * 2**30}.items():
+    for resource, room in MINIKUBE_ROOM.items():
         asked = sum(
             quantity(pods(manifests)[key]["containers"][0]["resources"]["requests"][resource]) * n
             for key, n in copies.items()

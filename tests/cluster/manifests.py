@@ -9,13 +9,14 @@ Manifest = dict[str, object]
 
 def pod(name: str, image: str, command: list[str], **spec: object) -> Manifest:
     """A pod of one container; `volumes` maps a path in it to what is mounted there."""
-    volumes = spec.pop("volumes", {})
+    volumes, requests = spec.pop("volumes", {}), spec.pop("requests", {})
     sources = [{"name": f"v{i}", **source} for i, source in enumerate(volumes.values())]
     container = {
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
+        "resources": {"requests": requests},
         "volumeMounts": [{"name": f"v{i}", "mountPath": path} for i, path in enumerate(volumes)],
         "securityContext": {
             "allowPrivilegeEscalation": False,

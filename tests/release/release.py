@@ -49,6 +49,13 @@ class Release:
         """Uninstall, and wait until what helm made is gone."""
         self.helm("uninstall", self.name, "--wait", "--timeout=5m")
 
+    def tests_passed(self, *names: str) -> int:
+        """How many of the tests of `helm test` succeed, of all or of those named."""
+        filters = [f"--filter=name={self.name}-aer-dask-test-{name}" for name in names]
+        said = self.helm("test", self.name, "--timeout=10m", *filters)
+        print(said)
+        return said.count("Phase:          Succeeded")
+
     # --- kubectl ---
 
     def kubectl(self, *words: object, text: str = "") -> str:

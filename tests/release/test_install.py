@@ -7,9 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from pytest_helm_charts.clusters import Cluster
 
-from ..chart.rendering import CHART, ROOT, Values
+from ..chart.rendering import CHART, MINIKUBE_ROOM, ROOT, Values, quantity
+from ..cluster.manifests import documents, pod
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
@@ -46,12 +48,44 @@ def test_install_becomes_ready_passes_helm_test_and_leaves_nothing(
     until("two workers are ready", lambda: release.ready("worker") >= 2, 120)
     assert release.ready("scheduler") == release.ready("jupyter") == 1
 
-    said = release.helm("test", release.name, "--timeout=10m")
-    assert said.count("Phase:          Succeeded") == 4, said
+    assert release.tests_passed() == 4
 
     release.uninstall()
     kept = KEPT.get(name, set())
     until(f"only {kept} is left", lambda: release.left() == kept, 120)
+
+
+def test_the_minikube_values_fit_one_node_of_two_cpus_and_four_gigabytes(release: Release) -> None:
+    """A pod that does nothing asks for all of a node but what minikube's own pods would leave."""
+    node, *_ = json.loads(release.kubectl("get", "nodes", "--output=json"))["items"]
+    here = {"nodeSelector": {"kubernetes.io/hostname": node["metadata"]["name"]}}
+    taken = requested(release, node["metadata"]["name"])
+    rest = {
+        resource: quantity(node["status"]["allocatable"][resource]) - taken[resource] - room
+        for resource, room in MINIKUBE_ROOM.items()
+    }
+    requests = {"cpu": f"{int(rest['cpu'] * 1000)}m", "memory": int(rest["memory"])}
+    image = f"aer-dask:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"
+    rival = pod("rival", image, ["sleep", "infinity"], requests=requests, **here)
+    release.kubectl("apply", "--filename=-", text=documents(rival))
+    release.kubectl("wait", "--for=condition=Ready", "pod/rival", "--timeout=120s")
+
+    release.install(VALUES / "minikube.yaml", values={"pod": here})
+    assert [release.ready(each) for each in ("scheduler", "worker", "jupyter")] == [1, 2, 1]
+    assert release.tests_passed("connection") == 1
+
+
+def requested(release: Release, node: str) -> dict[str, float]:
+    """What the pods of a node ask for, without those on their way out."""
+    found = ["get", "pods", "--all-namespaces", f"--field-selector=spec.nodeName={node}"]
+    pods = json.loads(release.kubectl(*found, "--output=json"))["items"]
+    requests = [
+        container["resources"].get("requests", {})
+        for each in pods
+        if "deletionTimestamp" not in each["metadata"] and each["status"]["phase"] == "Running"
+        for container in each["spec"]["containers"]
+    ]
+    return {r: sum(quantity(asked.get(r, 0)) for asked in requests) for r in MINIKUBE_ROOM}
 
 
 @pytest.mark.parametrize(
