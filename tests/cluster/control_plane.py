@@ -92,13 +92,9 @@ def start_api_server(node: Node) -> None:
 
 def start_controllers(node: Node) -> None:
     """Start the controllers; the autoscaler looks three times as often as it does by default."""
-    name = "kube-controller-manager"
-    start_component(
+    start_client(
         node,
-        name,
-        kubeconfig=login(node, name),
-        bind_address=node.address,
-        leader_elect="false",
+        "kube-controller-manager",
         root_ca_file=pki.authority(),
         service_account_private_key_file=pki.signing_key()[0],
         use_service_account_credentials="true",
@@ -108,20 +104,15 @@ def start_controllers(node: Node) -> None:
 
 def start_scheduler(node: Node) -> None:
     """Start the scheduler."""
-    name = "kube-scheduler"
-    start_component(
-        node,
-        name,
-        kubeconfig=login(node, name),
-        bind_address=node.address,
-        leader_elect="false",
-    )
+    start_client(node, "kube-scheduler")
 
 
-def login(node: Node, name: str) -> object:
-    """The kubeconfig of a component; Kubernetes knows its rights by the user's name."""
+def start_client(node: Node, name: str, **flags: object) -> None:
+    """Start a client of the API server, which knows its rights by the user's name."""
     path = STATE / "etc" / f"{name}.kubeconfig"
-    return pki.kubeconfig(path, server(node), name, f"/CN=system:{name}")
+    login = pki.kubeconfig(path, server(node), name, f"/CN=system:{name}")
+    common = {"kubeconfig": login, "bind_address": node.address, "leader_elect": "false"}
+    start_component(node, name, **common, **flags)
 
 
 def start_component(node: Node, name: str, **flags: object) -> None:
