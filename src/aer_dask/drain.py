@@ -27,18 +27,27 @@ _PATIENCE = 20.0
 
 async def dask_teardown(nanny: Nanny) -> None:
     """Called by Dask, in the nanny that loaded the preload, before it ends its worker."""
-    address = nanny.worker_address
-    if address is None:
+    if nanny.process is None or nanny.worker_address is None or not nanny.is_alive():
         return
+    drained = asyncio.create_task(_drain(nanny, nanny.worker_address))
+    # a worker ends by itself once it is signed off, or if its scheduler is gone
+    gone = asyncio.create_task(nanny.process.stopped.wait())
+    await asyncio.wait([drained, gone], return_when=asyncio.FIRST_COMPLETED)
+    for each in (drained, gone):
+        each.cancel()
+
+
+async def _drain(nanny: Nanny, worker: str) -> None:
+    """Have a worker finish what it runs, hand over what it holds, and sign off."""
     try:
         # at once, because a node may be gone long before the running task is done
-        await _hand_over(nanny, address)
-        await nanny.rpc(address).run(function=dumps(finish_running))
+        await _hand_over(nanny, worker)
+        await nanny.rpc(worker).run(function=dumps(finish_running))
         deadline = time.monotonic() + _PATIENCE
-        while not await _hand_over(nanny, address, remove=True) and time.monotonic() < deadline:
+        while not await _hand_over(nanny, worker, remove=True) and time.monotonic() < deadline:
             await asyncio.sleep(1)
     except OSError as error:
-        logger.info("Not drained, since scheduler or worker is gone: %s", error)
+        logger.info("Worker %s could not be drained: %s", worker, error)
 
 
 async def _hand_over(nanny: Nanny, worker: str, remove: bool = False) -> bool:

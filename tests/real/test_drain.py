@@ -13,8 +13,12 @@ from tests.circuits import pauli_noise, plain, volume
 from .processes import dask, free_port
 from .waiting import wait_until
 
-#: With this, a task whose worker goes in the middle of it is lost at once.
-STRICT = DASK_SETTINGS | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+STRICT = DASK_SETTINGS | {
+    # a task whose worker goes in the middle of it is lost at once
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+    # whoever waits for an answer from a process that is gone fails the test
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "300s",
+}
 
 
 class Cluster:
@@ -103,6 +107,12 @@ def test_a_lone_worker_finishes_its_task_and_leaves_the_result_to_its_successor(
     assert tasks[0].result() == 7
     assert tasks[1].result(timeout=60)
     assert begun.read_text() == "once"
+
+
+def test_a_worker_without_a_scheduler_goes_at_once(cluster):
+    worker = cluster.add_worker("leaving")
+    cluster.processes[0].kill()
+    assert worker.wait(timeout=120) == 0
 
 
 def draining(cluster):
