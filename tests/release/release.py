@@ -20,6 +20,15 @@ from ..chart.rendering import CHART, ROOT, Values, helm, nested
 MINIKUBE = ROOT / "values" / "minikube.yaml"
 
 
+#: Prints the names of a scheduler's workers.
+WORKERS = """
+from distributed import Client
+with Client("tcp://localhost:8786") as client:
+    for worker in client.scheduler_info(n_workers=-1)["workers"].values():
+        print(worker["name"])
+"""
+
+
 @dataclass(frozen=True)
 class Release:
     """A release by name, in a namespace of the test's own."""
@@ -104,6 +113,10 @@ class Release:
     def _inside(self, component: str) -> list[str]:
         deployment = f"deployment/{self.name}-aer-dask-{component}"
         return ["exec", deployment, f"--container={component}", "--"]
+
+    def workers(self) -> set[str]:
+        """The names of the workers that the scheduler knows."""
+        return set(self.execute("scheduler", "python", "-c", WORKERS).split())
 
     def token(self) -> str:
         """Jupyter's token."""
