@@ -12,7 +12,7 @@
 {{- end }}
 
 {{- define "aer-dask.scheduler.address" -}}
-{{ ternary "tls" "tcp" (not (empty (include "aer-dask.tls.enabled" .))) }}://{{ include "aer-dask.scheduler.name" . }}:8786
+{{ include "aer-dask.tls.scheme" . }}://{{ include "aer-dask.scheduler.name" . }}:8786
 {{- end }}
 
 {{- define "aer-dask.jupyter.name" -}}

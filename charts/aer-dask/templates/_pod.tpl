@@ -66,7 +66,7 @@ volumes:
     emptyDir: {}
   - name: home
     {{- toYaml ($own.home | default (dict "emptyDir" dict)) | nindent 4 }}
-  {{- if include "aer-dask.tls.enabled" .root }}
+  {{- if ne .root.Values.tls.mode "disabled" }}
   - {{- include "aer-dask.tls.volume" .root | nindent 4 }}
   {{- end }}
   {{- with $v.extraVolumes }}
@@ -87,7 +87,7 @@ env:
   - name: {{ $name }}
     value: {{ $value | quote }}
   {{- end }}
-  {{- if include "aer-dask.tls.enabled" .root }}
+  {{- if ne .root.Values.tls.mode "disabled" }}
   {{- include "aer-dask.tls.env" .root | nindent 2 }}
   {{- end }}
   {{- with concat (.own.env | default list) $v.extraEnv }}
@@ -124,7 +124,7 @@ volumeMounts:
     mountPath: /tmp
   - name: home
     mountPath: /home/aer
-  {{- if include "aer-dask.tls.enabled" .root }}
+  {{- if ne .root.Values.tls.mode "disabled" }}
   - {{- include "aer-dask.tls.volumeMount" .root | nindent 4 }}
   {{- end }}
   {{- with $v.extraVolumeMounts }}

@@ -3,8 +3,13 @@ What TLS adds to every pod: the certificate, and the settings by which Dask uses
 shows the same one, since Dask trusts whoever shows one of the release's authority.
 */}}
 
-{{- define "aer-dask.tls.enabled" -}}
-{{ ternary "yes" "" (ne .Values.tls.mode "disabled") }}
+{{- define "aer-dask.tls.folder" -}}
+/etc/aer-dask/tls
+{{- end }}
+
+{{/* How Dask's addresses begin. */}}
+{{- define "aer-dask.tls.scheme" -}}
+{{ ternary "tcp" "tls" (eq .Values.tls.mode "disabled") }}
 {{- end }}
 
 {{- define "aer-dask.tls.secretName" -}}
@@ -12,7 +17,7 @@ shows the same one, since Dask trusts whoever shows one of the release's authori
 {{- end }}
 
 {{- define "aer-dask.tls.env" -}}
-{{- $folder := "/etc/aer-dask/tls" -}}
+{{- $folder := include "aer-dask.tls.folder" . -}}
 # without this, Dask would take the certificates and go on to speak TCP
 - name: DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION
   value: "true"
@@ -36,6 +41,6 @@ secret:
 
 {{- define "aer-dask.tls.volumeMount" -}}
 name: tls
-mountPath: /etc/aer-dask/tls
+mountPath: {{ include "aer-dask.tls.folder" . }}
 readOnly: true
 {{- end }}
