@@ -28,8 +28,7 @@ def up() -> None:
     """Bring the cluster up, or what of it is not up."""
     if os.geteuid() != 0:
         raise SystemExit("CLUSTER=host needs root: it makes namespaces, cgroups and mounts.")
-    packages.install(packages.PACKAGES)
-    packages.load_kernel_modules()
+    packages.install_for_cluster()
     install_programs()
     for node in NODES:
         node.create()

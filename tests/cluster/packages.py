@@ -36,7 +36,8 @@ def install(packages: dict[str, str]) -> None:
         )
 
 
-def load_kernel_modules() -> None:
-    """Load what bridges and containers need, where the kernel does not have it built in."""
+def install_for_cluster() -> None:
+    """Install what the `host` cluster needs, and load kernel modules that are not built in."""
+    install(PACKAGES)
     if not Path("/proc/sys/net/bridge").exists():
         succeeds("modprobe", "--all", "br_netfilter", "overlay")

@@ -109,8 +109,7 @@ def state_of_host() -> dict[str, list[str]]:
 @pytest.mark.skipif(STATE.exists(), reason="a `host` cluster is up: `make cluster-down` first")
 @pytest.mark.timeout(3600)  # when nothing is cached, most of it is spent on compiling Kubernetes
 def test_a_cluster_that_was_up_leaves_no_trace_on_the_host() -> None:
-    packages.install(packages.PACKAGES)
-    packages.load_kernel_modules()
+    packages.install_for_cluster()
     before = state_of_host()
     cluster = [sys.executable, "-m", "tests.cluster"]
     try:

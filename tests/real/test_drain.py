@@ -9,9 +9,9 @@ from aer_dask import AerSimulator
 from aer_dask.cluster import DASK_SETTINGS, WORKER_FLAGS
 from aer_dask.testing import differences
 from tests.circuits import pauli_noise, plain, volume
+from tests.waiting import wait_until
 
 from .processes import dask, free_port
-from .waiting import wait_until
 
 STRICT = DASK_SETTINGS | {
     # a task whose worker goes in the middle of it is lost at once

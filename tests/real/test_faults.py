@@ -25,9 +25,9 @@ from aer_dask import (
 from aer_dask.cluster import WORKER_FLAGS
 from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
+from tests.waiting import wait_until
 
 from .processes import dask, free_port
-from .waiting import wait_until
 
 CIRCUIT = volume(9)
 OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}

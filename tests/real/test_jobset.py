@@ -21,8 +21,7 @@ from aer_dask import (
 )
 from aer_dask.testing import differences
 from tests.circuits import ANGLE, bell, mid_circuit, parameterised, pauli_noise, plain, volume
-
-from .waiting import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture

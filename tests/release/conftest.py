@@ -17,6 +17,7 @@ FOREIGN_KINDS = {
     "ServiceMonitor": ("monitoring.coreos.com", "v1"),
     "PodMonitor": ("monitoring.coreos.com", "v1"),
     "ScaledObject": ("keda.sh", "v1alpha1"),
+    "Certificate": ("cert-manager.io", "v1"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1"),
 }
 
@@ -87,8 +88,6 @@ def state(release: Release) -> str:
 
 def said(release: Release, command: str) -> str:
     """What kubectl prints, whether it succeeds or not."""
-    where = ["--kubeconfig", release.cluster.kube_config_path, "-n", release.namespace]
-    done = subprocess.run(
-        ["kubectl", *where, *command.split()], text=True, capture_output=True, check=False
-    )
+    words = release.command("kubectl", *command.split())
+    done = subprocess.run(words, text=True, capture_output=True, check=False)
     return done.stdout + done.stderr

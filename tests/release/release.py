@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import yaml
 from pytest_helm_charts.clusters import Cluster
 
 from ..chart.rendering import CHART, ROOT, Values, helm, nested
+from ..waiting import wait_until
 
 MINIKUBE = ROOT / "values" / "minikube.yaml"
-
-
+#: At longer intervals, because a look by kubectl takes CPU that the pods want.
+until = partial(wait_until, interval=1)
 #: Prints the names of a scheduler's workers.
 WORKERS = """
 from distributed import Client
@@ -97,22 +98,20 @@ class Release:
 
     def popen(self, component: str, *command: str) -> subprocess.Popen[str]:
         """The same while it runs."""
-        words = self._command("kubectl", *self._inside(component), *command)
+        words = self.command("kubectl", *self._inside(component), *command)
         return subprocess.Popen(words, text=True, stdout=subprocess.PIPE)
 
     @contextmanager
     def forwarded(self, service: str, port: int) -> Iterator[str]:
         """The address on this machine of a port of a Service."""
-        words = self._command("kubectl", "port-forward", f"service/{service}", f":{port}")
+        words = self.command("kubectl", "port-forward", f"service/{service}", f":{port}")
         with subprocess.Popen(words, text=True, stdout=subprocess.PIPE) as process:
-            assert process.stdout
-            said = process.stdout.readline()
-            yield "localhost:" + said.split(" -> ")[0].rpartition(":")[2]
-            process.terminate()
-
-    def _inside(self, component: str) -> list[str]:
-        deployment = f"deployment/{self.name}-aer-dask-{component}"
-        return ["exec", deployment, f"--container={component}", "--"]
+            try:
+                assert process.stdout
+                said = process.stdout.readline()
+                yield "localhost:" + said.split(" -> ")[0].rpartition(":")[2]
+            finally:
+                process.terminate()
 
     def workers(self) -> set[str]:
         """The names of the workers that the scheduler knows."""
@@ -141,12 +140,17 @@ class Release:
         """What all objects of the release carry."""
         return f"app.kubernetes.io/instance={self.name}"
 
-    def _command(self, program: str, *words: object) -> list[str]:
+    def command(self, program: str, *words: object) -> list[str]:
+        """A command of helm or kubectl as it must be called for this cluster and namespace."""
         where = ["--kubeconfig", str(self.cluster.kube_config_path)]
         return [program, *where, f"--namespace={self.namespace}", *map(str, words)]
 
+    def _inside(self, component: str) -> list[str]:
+        deployment = f"deployment/{self.name}-aer-dask-{component}"
+        return ["exec", deployment, f"--container={component}", "--"]
+
     def _output(self, program: str, *words: object, text: str = "") -> str:
-        command = self._command(program, *words)
+        command = self.command(program, *words)
         done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -155,11 +159,3 @@ class Release:
 def options(files: tuple[Path, ...]) -> list[str]:
     """What helm is told at every install and upgrade."""
     return ["--wait", "--timeout=5m", *(f"--values={file}" for file in files)]
-
-
-def until(what: str, holds: Callable[[], bool], seconds: float) -> None:
-    """Return once holds() does; fail with a sentence at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"Waited {seconds:.0f} s in vain: {what}."
-        time.sleep(1)

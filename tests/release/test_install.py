@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pytest_helm_charts.clusters import Cluster
 
-from ..chart.rendering import CHART, MINIKUBE_ROOM, ROOT, Values, quantity
+from ..chart.rendering import CHART, EVERYTHING, MINIKUBE_ROOM, ROOT, Values, quantity
 from ..cluster.manifests import documents, pod
 from .release import MINIKUBE, Release, until
 
@@ -45,14 +45,14 @@ def test_install_becomes_ready_passes_helm_test_and_leaves_nothing(
     release.install(*files, values=HERE.get(name))
 
     # the autoscaler adds the second worker
-    until("two workers are ready", lambda: release.ready("worker") >= 2, 120)
+    until(lambda: release.ready("worker") >= 2, "two workers are ready", 120)
     assert release.ready("scheduler") == release.ready("jupyter") == 1
 
     assert release.tests_passed() == 4
 
     release.uninstall()
     kept = KEPT.get(name, set())
-    until(f"only {kept} is left", lambda: release.left() == kept, 120)
+    until(lambda: release.left() == kept, f"only {kept} is left", 120)
 
 
 def test_the_minikube_values_fit_one_node_of_two_cpus_and_four_gigabytes(release: Release) -> None:
@@ -89,7 +89,7 @@ def requested(release: Release, node: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    "file", sorted(VALUES.rglob("*.yaml")), ids=lambda file: str(file.relative_to(VALUES))
+    "file", [*sorted(VALUES.rglob("*.yaml")), EVERYTHING], ids=lambda file: file.stem
 )
 def test_the_api_server_accepts_what_every_values_file_makes(
     release: Release, foreign_kinds: None, file: Path
@@ -99,11 +99,8 @@ def test_the_api_server_accepts_what_every_values_file_makes(
     release.kubectl("label", "namespace", release.namespace, warn)
     dry = ["--dry-run=server", "--output=json", f"--values={file}"]
     manifest = json.loads(release.helm("install", release.name, CHART, *dry))["manifest"]
-    where = ["--kubeconfig", release.cluster.kube_config_path, "-n", release.namespace]
-    done = subprocess.run(
-        ["kubectl", *where, "apply", "--dry-run=server", "--filename=-"],
-        input=manifest, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    apply = release.command("kubectl", "apply", "--dry-run=server", "--filename=-")
+    done = subprocess.run(apply, input=manifest, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "would violate" not in done.stderr
 
@@ -118,8 +115,8 @@ def test_two_releases_share_a_namespace_and_nothing_else(
         assert len(one.pods()) == 2
         own = {pod["metadata"]["name"] for pod in one.pods()}
         # a worker is called as its pod, which may be ready a moment before it has registered
-        until("the scheduler knows its workers", lambda r=one: len(r.workers()) == 2, 60)
+        until(lambda r=one: len(r.workers()) == 2, "the scheduler knows its workers", 60)
         assert one.workers() == own
     release.uninstall()
-    until("nothing is left of the first", lambda: not release.left(), 120)
+    until(lambda: not release.left(), "nothing is left of the first", 120)
     assert len(other.workers()) == 2

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def test_the_example_notebooks_run_on_the_workers(release: Release) -> None:
     release.install(MINIKUBE)
-    until("the scheduler knows its workers", lambda: len(release.workers()) == 2, 60)
+    until(lambda: len(release.workers()) == 2, "the scheduler knows its workers", 60)
     notebooks = (ROOT / "notebooks").glob("*.ipynb")
     said = {path.stem: executed(release, path.name) for path in notebooks}
     assert not any("warn" in text.lower() for outputs in said.values() for text in outputs.values())

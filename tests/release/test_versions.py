@@ -60,12 +60,12 @@ def test_a_worker_of_another_version_ends_with_status_78_and_the_sentence(
     # not by release.upgrade, which would wait for the group to be ready
     chart = ROOT / "charts" / "aer-dask"
     release.helm("upgrade", release.name, chart, f"--values={MINIKUBE}", values=values)
-    until("the worker has ended", lambda: ended(release) is not None, 120)
+    until(lambda: ended(release) is not None, "the worker has ended", 120)
     name, status = ended(release)
     assert status == 78
     sentence = "Versions differ between this process and the scheduler: aer-dask is 0.0.9 here and"
     # the log of a container that was started again just now has not got to it yet
-    until("the log has the sentence", lambda: sentence in release.kubectl("logs", name), 60)
+    until(lambda: sentence in release.kubectl("logs", name), "the log has the sentence", 60)
     assert len(release.pods()) == 3, "the other workers should go on"
 
 

@@ -110,6 +110,6 @@ def test_the_autoscaler_adds_workers_under_load_and_removes_them_after_it(
     command = ["python", "-c", LOAD, f"tcp://{release.name}-aer-dask-scheduler:8786"]
     load = pod("load", image, command, volumes={"/tmp": {"emptyDir": {}}})
     release.kubectl("apply", "--filename=-", text=documents(load))
-    until("three workers are ready", lambda: release.ready("worker") == 3, 240)
+    until(lambda: release.ready("worker") == 3, "three workers are ready", 240)
     release.kubectl("delete", "pod", "load")
-    until("one worker is left", lambda: release.ready("worker") == 1, 240)
+    until(lambda: release.ready("worker") == 1, "one worker is left", 240)
