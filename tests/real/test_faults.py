@@ -18,11 +18,10 @@ from aer_dask import (
     ExecutorError,
     VersionMismatchError,
     WorkerLostError,
-    dispatch,
-    jobset,
     versions,
 )
-from aer_dask.cluster import WORKER_FLAGS
+from aer_dask.clusters.settings import WORKER_FLAGS
+from aer_dask.jobs import driver
 from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
 from tests.waiting import wait_until
@@ -38,9 +37,9 @@ def expected():
     return plain(pauli_noise(), method="statevector").run(CIRCUIT, **OPTIONS).result()
 
 
-def start_run(client):
+def start_run(client, **options):
     backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
-    return backend.run(CIRCUIT, max_shot_size=30, **OPTIONS)
+    return backend.run(CIRCUIT, **{"max_shot_size": 30, **OPTIONS, **options})
 
 
 def children_of(process_id):
@@ -48,7 +47,7 @@ def children_of(process_id):
     found = []
     for child in psutil.Process(process_id).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-            if "aer_dask.serve" in child.cmdline():
+            if "aer_dask.worker.serve" in child.cmdline():
                 found.append(child)
     return found
 
@@ -77,7 +76,7 @@ def test_a_killed_worker_is_replaced_and_changes_no_bit(own_cluster, expected):
 
 def test_a_worker_that_dies_takes_its_simulations_along(own_cluster):
     client = own_cluster(1)
-    job = start_run(client)
+    job = start_run(client, shots=100_000, max_shot_size=100_000)
     (worker,) = worker_ids(client)
     (child,) = wait_until(lambda: children_of(worker), "the worker has a child")
     wait_until(lambda: child.cpu_times().user > 1, "the child is busy")
@@ -158,7 +157,7 @@ def kept_running(*commands):
 
 
 def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_cluster, monkeypatch):
-    monkeypatch.setattr(jobset, "ATTEMPTS", 2)
+    monkeypatch.setattr(driver, "ATTEMPTS", 2)
     client = own_cluster(1)
     (worker,) = worker_ids(client)
     backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
@@ -183,9 +182,11 @@ def test_a_broken_process_pool_is_named():
 def test_other_versions_are_refused_with_both_named(client, monkeypatch):
     mine = {**versions.installed(), "qiskit": "9.9.9"}
     monkeypatch.setattr(versions, "installed", lambda: mine)
-    dispatch._checked.clear()
-    with pytest.raises(VersionMismatchError, match=r"qiskit is 9\.9\.9 here and 2\.6\.2 there"):
-        AerSimulator(executor=client).run(bell())
+    with (
+        Client(client.scheduler.address, set_as_default=False) as new,
+        pytest.raises(VersionMismatchError, match=r"qiskit is 9\.9\.9 here and 2\.6\.2 there"),
+    ):
+        AerSimulator(executor=new).run(bell())
 
 
 def test_a_worker_of_other_versions_refuses_to_serve(client, tmp_path):

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from aer_dask import codec
-from aer_dask.assemble import assemble
-from aer_dask.child import Children
+from aer_dask.compile import codec
+from aer_dask.compile.assemble import assemble
 from aer_dask.errors import WorkerLostError
-from aer_dask.run import Run
+from aer_dask.runs.run import Run
+from aer_dask.worker.child import Children
 from tests.circuits import bell, plain
 
 

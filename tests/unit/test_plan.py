@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aer_dask.analysis import Profile
-from aer_dask.plan import SEED_STRIDE, Experiment, Planner
+from aer_dask.compile.analysis import Profile
+from aer_dask.runs.experiments import Experiment
+from aer_dask.runs.options import RunOptions
+from aer_dask.runs.plan import SEED_STRIDE, Planner
 
 LIGHT = Profile("", 3, "statevector", 0, False, False, 1e-3, 0.0)
 HEAVY = Profile("", 3, "statevector", 0, True, False, 0.0, 1e-2)
@@ -20,12 +22,12 @@ def planners(draw):
     shots = draw(st.integers(1, 3000))
     split = draw(st.integers(0, len(profiles)))  # where a second batch begins
     experiments = [
-        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts)
+        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts, seed=7)
         for i, facts in enumerate(profiles)
     ]
     size = st.none() | st.integers(1, 5)
-    return Planner(experiments, 7, draw(st.integers(1, 9)), seconds, draw(size),
-                   draw(st.none() | st.integers(1, 999)), draw(st.booleans()))  # fmt: skip
+    options = RunOptions(draw(size), draw(st.none() | st.integers(1, 999)), draw(st.booleans()))
+    return Planner(experiments, draw(st.integers(1, 9)), seconds, options)
 
 
 @given(planners())
@@ -45,12 +47,12 @@ def test_every_shot_is_planned_once_and_in_order(planner):
 @given(planners())
 def test_sizes_given_by_the_user_are_kept(planner):
     for task in planner.plan().tasks:
-        if planner.max_job_size:
-            assert len(task.experiments()) <= planner.max_job_size
+        if planner.options.max_job_size:
+            assert len(task.experiments()) <= planner.options.max_job_size
         for piece in task.pieces:
             whole = planner.experiments[piece.start].shots
-            if planner.max_shot_size and piece.shots != whole:
-                assert piece.shots <= planner.max_shot_size
+            if planner.options.max_shot_size and piece.shots != whole:
+                assert piece.shots <= planner.options.max_shot_size
 
 
 @given(planners())
@@ -58,14 +60,14 @@ def test_seeds_are_those_of_an_unsplit_run(planner):
     for task in planner.plan().tasks:
         for piece in task.pieces:
             experiment = planner.experiments[piece.start]
-            if not planner.independent:
+            if not planner.options.independent:
                 assert piece.seed == 7 + SEED_STRIDE * experiment.ordinal + piece.first_shot
             assert len({planner.experiments[i].batch for i in range(piece.start, piece.stop)}) == 1
 
 
 def plan(profile, count, shots, slots):
     experiments = [Experiment(0, i, 0, i, shots, profile) for i in range(count)]
-    return Planner(experiments, 0, slots, seconds).plan()
+    return Planner(experiments, slots, seconds).plan()
 
 
 def test_a_job_too_small_to_gain_is_one_task():
@@ -78,16 +80,17 @@ def test_work_is_cut_into_a_few_tasks_for_each_slot():
 
 
 def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
-    experiments = [Experiment(0, i, 0, i, 1, LIGHT) for i in range(2)]
-    tasks = Planner(experiments, 2**63 - 1, 1, seconds, max_job_size=1).plan().tasks
+    experiments = [Experiment(0, i, 0, i, 1, LIGHT, seed=2**63 - 1) for i in range(2)]
+    tasks = Planner(experiments, 1, seconds, RunOptions(max_job_size=1)).plan().tasks
     assert tasks[1].pieces[0].seed == -(2**63) + SEED_STRIDE - 1
 
 
 def test_independent_seeds_do_not_depend_on_the_cluster():
     profile = Profile("", 3, "stabilizer", 0, False, True, 0.0, 1e-2)
-    experiments = [Experiment(0, 0, 0, 0, 1000, profile)]
+    experiments = [Experiment(0, 0, 0, 0, 1000, profile, seed=5)]
+    options = RunOptions(independent=True)
     pieces = [
-        [p for t in Planner(experiments, 5, slots, seconds, independent=True).plan().tasks
+        [p for t in Planner(experiments, slots, seconds, options).plan().tasks
          for p in t.pieces]
         for slots in (1, 2, 50)
     ]  # fmt: skip

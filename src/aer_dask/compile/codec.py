@@ -19,6 +19,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 from qiskit_aer.backends import controller_wrappers as aer
 
 #: The methods of ``AerCircuit`` that append one instruction.
@@ -34,6 +35,10 @@ EXPRESSIONS = (
 )  # fmt: skip
 
 
+#: One bound parameter of a circuit: the (instruction, parameter) position and a value per row.
+Binding = tuple[tuple[int, int], np.ndarray]
+
+
 class Expression(NamedTuple):
     """One node of a classical expression: the name of Aer's class and its arguments."""
 
@@ -45,8 +50,8 @@ class Expression(NamedTuple):
 class Program:
     """Everything Aer's compiler says to an ``AerCircuit``, in order.
 
-    Stands in for ``AerCircuit`` inside the compiler (see :mod:`aer_dask.assemble`). ``calls`` are
-    pairs of a method's name and its arguments; bare tuples, because there are many of them.
+    Stands in for ``AerCircuit`` inside the compiler (see :mod:`aer_dask.compile.assemble`).
+    ``calls`` are pairs of a method's name and its arguments; bare tuples, because there are many.
     """
 
     num_qubits: int = 0
@@ -58,6 +63,22 @@ class Program:
     def set_header(self, header: Any) -> None:
         """Take the header as a dictionary."""
         self.header = dict(header.to_dict())
+
+
+@dataclass(frozen=True)
+class ControllerCall:
+    """One call of Aer's controller: circuits that follow one another, or a slice of one's shots.
+
+    ``programs`` are encoded; ``bindings`` are the rows bound to each and ``phases`` the global
+    phases in radians. ``batch`` says which configuration and noise model of the run apply.
+    """
+
+    batch: int
+    programs: list[bytes]
+    bindings: list[list[Binding]]
+    phases: list[float]
+    seed: int
+    shots: int
 
 
 def _recorder(name: str) -> Any:

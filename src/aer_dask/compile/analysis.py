@@ -4,8 +4,8 @@ The rules are those of qiskit-aer 0.18.2's C++ sources, named at each function. 
 about exactness and are followed to the letter: whether a circuit is sampled (one evolution, all
 shots drawn from it), and when ``automatic`` turns to the density matrix because there are many
 shots. Everything else here (method, memory, seconds) plans and informs, and a wrong guess costs
-time only: :mod:`aer_dask.merge` checks from Aer's own metadata that split shots were simulated one
-by one, and the job set runs a circuit again as a whole where they were not.
+time only: :mod:`aer_dask.runs.merge` checks from Aer's own metadata that split shots were simulated
+one by one, and the job runs a circuit again as a whole where they were not.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EVOLVE_ONCE = frozenset({"density_matrix", "unitary", "superop"})
 _SLOW_SAMPLING = frozenset({"matrix_product_state", "stabilizer", "extended_stabilizer"})
 
 #: Seconds a gate takes on one thread: fixed part, part per amplitude, and log2 of the amplitudes
-#: per qubit. Orders of magnitude, measured on one core of 2026; `CostModel` corrects them.
+#: per qubit. Orders of magnitude, measured on one core of 2026; `runs.costs` corrects them.
 _GATE_SECONDS: dict[str, tuple[float, float, int]] = {
     "statevector": (2e-6, 1.2e-9, 1),
     "density_matrix": (2e-6, 2e-9, 2),
@@ -330,26 +330,3 @@ def _seconds(
     if per_shot:
         return _CIRCUIT_SECONDS, evolution + noise.quantum * gates * _NOISE_SECONDS
     return _CIRCUIT_SECONDS + evolution, qubits * _SAMPLE_SECONDS.get(method, 1e-8) + 2e-7
-
-
-class CostModel:
-    """Estimates corrected by what finished tasks really took, one factor for each method."""
-
-    def __init__(self) -> None:
-        self._factors: dict[str, float] = {}
-
-    def seconds(self, profile: Profile, shots: int) -> float:
-        """Estimated seconds for so many shots of one circuit on one thread."""
-        return profile.seconds(shots) * self._factors.get(profile.method, 1.0)
-
-    def learn(self, method: str, uncorrected: float, measured: float) -> None:
-        """Move a method's factor half of the way (geometrically) to what was measured.
-
-        Args:
-            method: simulation method.
-            uncorrected: seconds that :meth:`Profile.seconds` gave.
-            measured: seconds that Aer reports as ``time_taken``.
-        """
-        if uncorrected > 0 and measured > 0:
-            factor = self._factors.get(method, 1.0)
-            self._factors[method] = math.sqrt(factor * measured / uncorrected)

@@ -15,37 +15,19 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from dask.system import CPU_COUNT
+from distributed.core import rpc
 from distributed.deploy.spec import SpecCluster
 from distributed.deploy.subprocess import Subprocess
 from distributed.system import MEMORY_LIMIT
 
-from .child import die_with_parent
+from ..worker.child import die_with_parent
+from .settings import DASK_SETTINGS, WORKER_FLAGS
 
-#: Flags of every worker: one simulation at a time, which may use all of the worker's threads.
-WORKER_FLAGS = (
-    "--nthreads", "1", "--preload", "aer_dask.worker", "--preload-nanny", "aer_dask.worker",
-)  # fmt: skip
-#: Dask's settings for simulations, as environment variables of scheduler and workers.
-DASK_SETTINGS = {
-    # a simulation is silent for as long as it takes, and a lost node shows in other ways
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "24h",
-    # workers come and go under an autoscaler; the job set has its own limit
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "20",
-    # no task waits at a busy worker while another worker is idle
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
-    # before a task has been seen to end, expect a simulation rather than half a second
-    "DASK_DISTRIBUTED__SCHEDULER__UNKNOWN_TASK_DURATION": "60s",
-    "DASK_DISTRIBUTED__ADAPTIVE__TARGET_DURATION": "60s",
-    # state vectors live in child processes that Dask's memory manager does not see
-    "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
-    "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
-    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
-    "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "False",
-}
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
 
@@ -62,10 +44,25 @@ class _DaskProcess(Subprocess):
 
     async def _start(self) -> None:
         command = (sys.executable, "-m", "dask", *self._arguments)
-        # started by the cluster's event loop, whose thread lives as long as the cluster
+        # started by the cluster's event loop, whose thread lives as long as the cluster; in a
+        # session of its own, or Ctrl-C and Jupyter's interrupt would end it
         self.process = await asyncio.create_subprocess_exec(
-            *command, env=self._environment, preexec_fn=die_with_parent
+            *command, env=self._environment, preexec_fn=die_with_parent, start_new_session=True
         )
+
+    async def _wait_until(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+        """Wait until a condition is true of the process, and return its value."""
+        end = time.monotonic() + _START_SECONDS
+        while not (value := await condition()):
+            assert self.process is not None
+            if self.process.returncode is not None:
+                raise RuntimeError(
+                    f"{what} did not start; it exited with status {self.process.returncode}."
+                )
+            if time.monotonic() > end:
+                raise RuntimeError(f"{what} did not start within {_START_SECONDS:g} s.")
+            await asyncio.sleep(0.05)
+        return value
 
 
 class _Scheduler(_DaskProcess):
@@ -79,15 +76,9 @@ class _Scheduler(_DaskProcess):
 
     async def _start(self) -> None:
         await super()._start()
-        end = time.monotonic() + _START_SECONDS
-        while not (address := self._address()):
-            assert self.process is not None
-            if self.process.returncode is not None or time.monotonic() > end:
-                raise RuntimeError(f"The Dask scheduler did not start in {_START_SECONDS:g} s.")
-            await asyncio.sleep(0.05)
-        self.address = address
+        self.address = await self._wait_until(self._written_address, "The Dask scheduler")
 
-    def _address(self) -> str | None:
+    async def _written_address(self) -> str | None:
         try:
             return str(json.loads(self._file.read_text())["address"])
         except (OSError, json.JSONDecodeError):  # not yet written, or not yet all of it
@@ -99,17 +90,29 @@ class _Scheduler(_DaskProcess):
 
 
 class _Worker(_DaskProcess):
+    """A worker that has started once the scheduler knows it."""
+
     def __init__(
         self, scheduler: str, name: object, memory: int, environment: dict[str, str]
     ) -> None:
+        self._scheduler, self._name = scheduler, str(name)
         super().__init__(
-            "worker", scheduler, "--host", _HOST, "--name", str(name), "--no-dashboard",
+            "worker", scheduler, "--host", _HOST, "--name", self._name, "--no-dashboard",
             "--memory-limit", str(memory), *WORKER_FLAGS, environment=environment,
         )  # fmt: skip
 
+    async def _start(self) -> None:
+        await super()._start()
+        await self._wait_until(self._is_registered, f"Dask worker {self._name}")
+
+    async def _is_registered(self) -> bool:
+        async with rpc(self._scheduler) as scheduler:
+            workers = (await scheduler.identity(n_workers=-1))["workers"].values()
+        return any(str(worker["name"]) == self._name for worker in workers)
+
 
 class EmbeddedCluster(SpecCluster):
-    """A Dask cluster of processes on this machine.
+    """A Dask cluster of processes on this machine, ready when its constructor returns.
 
     Args:
         workers: how many; default one for each core.

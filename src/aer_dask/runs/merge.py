@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from qiskit_aer import AerError
 
-Experiment = dict[str, Any]  # one entry of "results" in the controller's output
-Output = dict[str, Any]  # what one call of the controller gives
+RawOutput = dict[str, Any]  # what one call of the controller gives
+RawResult = dict[str, Any]  # one entry of its "results"
 
 
-def is_additive(parts: Sequence[Experiment]) -> bool:
+def were_divisible(parts: Sequence[RawResult]) -> bool:
     """Whether slices of shots were simulated shot by shot, and all by the same method.
 
-    What :mod:`aer_dask.analysis` predicted, read from Aer's own metadata.
+    What :mod:`aer_dask.compile.analysis` predicted, read from Aer's own metadata.
     """
     methods = {part.get("metadata", {}).get("method") for part in parts}
     return len(methods) == 1 and all(
@@ -32,7 +32,7 @@ def is_additive(parts: Sequence[Experiment]) -> bool:
     )
 
 
-def merge_shots(parts: Sequence[Experiment]) -> Experiment:
+def merge_shots(parts: Sequence[RawResult]) -> RawResult:
     """Slices of the shots of one circuit, in the order of the shots, to the whole.
 
     Raises:
@@ -121,7 +121,7 @@ _RULES: dict[str, Callable[[Sequence[Any], Sequence[int]], Any]] = {
 }
 
 
-def status_of(experiments: Sequence[Experiment]) -> tuple[bool, str]:
+def status_of(experiments: Sequence[RawResult]) -> tuple[bool, str]:
     """Success and status of a run, in the words of ``Controller::execute``."""
     failed = [
         (index, experiment["status"].removeprefix("ERROR: "))
@@ -135,7 +135,7 @@ def status_of(experiments: Sequence[Experiment]) -> tuple[bool, str]:
     return False, "ERROR: " + "".join(f" [Experiment {index}] {text}" for index, text in failed)
 
 
-def merge_outputs(outputs: Sequence[Output], experiments: Sequence[Experiment]) -> Output:
+def merge_outputs(outputs: Sequence[RawOutput], experiments: Sequence[RawResult]) -> RawOutput:
     """The output of a whole run.
 
     Args:

@@ -1,6 +1,6 @@
 """A worker that is told to stop finishes its task first, and leaves its results with the others.
 
-    dask worker tcp://scheduler:8786 --preload aer_dask.worker --preload-nanny aer_dask.drain
+    dask worker tcp://scheduler:8786 --preload aer_dask.worker --preload-nanny aer_dask.worker
 
 Dask's own answer to SIGTERM, which a pod gets when it is scaled down, evicted or replaced, is to
 drop both at once; its ``retire_workers`` saves results but not running tasks. With this preload,
@@ -25,9 +25,14 @@ _INTERVAL = 0.25
 _PATIENCE = 20.0
 
 
-async def dask_teardown(nanny: Nanny) -> None:
-    """Called by Dask, in the nanny that loaded the preload, before it ends its worker."""
-    if nanny.process is None or nanny.worker_address is None or not nanny.is_alive():
+async def teardown(nanny: Nanny | Worker) -> None:
+    """Called by Dask before a nanny ends its worker; a worker that ends has nothing to do here."""
+    if (
+        not isinstance(nanny, Nanny)
+        or nanny.process is None
+        or nanny.worker_address is None
+        or not nanny.is_alive()
+    ):
         return
     drained = asyncio.create_task(_drain(nanny, nanny.worker_address))
     # a worker ends by itself once it is signed off, or if its scheduler is gone

@@ -23,9 +23,7 @@ from qiskit_aer.backends import controller_wrappers as aer
 
 from . import codec
 from .analysis import NoiseFacts, Profile, profile
-
-#: One bound parameter of a circuit: the (instruction, parameter) position and a value per row.
-Binding = tuple[tuple[int, int], np.ndarray]
+from .codec import Binding
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from .analysis import Profile
+from qiskit_aer import AerError
+
+from ..compile.analysis import Profile
+from .experiments import Experiment
+from .options import RunOptions
 
 #: Distance of the seeds of neighbouring circuits (controllers/controller_execute.hpp).
 SEED_STRIDE = 2113
@@ -25,25 +29,10 @@ LONGEST_TASK = 60.0
 #: Into how many separately seeded blocks ``seed_policy="independent"`` cuts a circuit's shots.
 #: Fixed, so that the results do not depend on the cluster.
 INDEPENDENT_BLOCKS = 16
+#: More tasks than this are refused: at about 2 ms each, sending them alone would take minutes.
+MOST_TASKS = 100_000
 
 Seconds = Callable[[Profile, int], float]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One result to come: a circuit of a batch, with one row of its parameter values.
-
-    ``ordinal`` counts the experiments of the batch and so decides the seed; ``tied`` says that the
-    experiment cannot be separated from the one before it.
-    """
-
-    batch: int
-    circuit: int
-    row: int
-    ordinal: int
-    shots: int
-    profile: Profile
-    tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,10 +48,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Task:
-    """What one worker is given at once; ``seconds`` is the estimate for one thread."""
+    """What one worker is given at once.
+
+    ``seconds`` is the estimate for one thread, ``memory`` the bytes that the worker must have.
+    """
 
     pieces: tuple[Piece, ...]
     seconds: float
+    memory: int = 0
 
     def experiments(self) -> range:
         """The experiments that the task contributes to."""
@@ -121,45 +114,47 @@ class Planner:
     """Cuts a run into tasks.
 
     Args:
-        experiments: in the order of the results.
-        seed: base seed of the run.
+        experiments: in the order of their indices.
         slots: tasks that the executor runs at once.
         seconds: estimate for so many shots of a circuit.
-        max_job_size: circuits per task, or None to choose.
-        max_shot_size: shots per task, or None to choose.
-        independent: whether every piece gets a hashed seed of its own.
+        options: sizes that the user asked for, and where seeds come from.
     """
 
     experiments: Sequence[Experiment]
-    seed: int
     slots: int
     seconds: Seconds
-    max_job_size: int | None = None
-    max_shot_size: int | None = None
-    independent: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
 
     def plan(self) -> Plan:
-        """The tasks, in the order in which they should be run."""
+        """The tasks, in the order in which they should be run.
+
+        Raises:
+            AerError: if ``max_shot_size`` or ``max_job_size`` make more than :data:`MOST_TASKS`.
+        """
+        self._refuse_too_many()
         target = self._task_seconds()
         tasks: list[Task] = []
         group: list[int] = []
+        filled = 0.0
         for index in range(len(self.experiments)):
+            seconds = self._seconds(index)
             pieces = list(self._pieces(index, target))
             if len(pieces) > 1:
-                tasks += self._grouped(group)
-                group = []
+                tasks += self._grouped(group, filled)
+                group, filled = [], 0.0
                 tasks += self._packed(index, pieces, target)
                 continue
-            if group and self._is_full(group, index, target):
-                tasks += self._grouped(group)
-                group = []
+            if group and self._is_full(group, index, filled + seconds / 2, target):
+                tasks += self._grouped(group, filled)
+                group, filled = [], 0.0
             group.append(index)
-        tasks += self._grouped(group)
+            filled += seconds
+        tasks += self._grouped(group, filled)
         return Plan(tuple(tasks), tuple(self.experiments))
 
     def whole(self, index: int) -> Task:
         """One experiment with all its shots: what to run where split shots did not hold."""
-        return self._grouped([index])[0]
+        return self._grouped([index], self._seconds(index))[0]
 
     def _seconds(self, index: int, shots: int | None = None) -> float:
         experiment = self.experiments[index]
@@ -173,12 +168,34 @@ class Planner:
             share = max(share, min(SHORTEST_TASK, total / self.slots))
         return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK)
 
-    def _is_full(self, group: list[int], index: int, target: float) -> bool:
+    def _refuse_too_many(self) -> None:
+        """No plan of more tasks than a scheduler can hold, which takes hours without a word."""
+        size = self.options.max_shot_size
+        if size is None:
+            return
+        tasks = sum(
+            math.ceil(e.shots / size) for i, e in enumerate(self.experiments) if self._divisible(i)
+        )
+        if tasks > MOST_TASKS:
+            least = math.ceil(size * tasks / MOST_TASKS)
+            raise AerError(
+                f"max_shot_size={size} would make {tasks:,} tasks; {MOST_TASKS:,} is the most. "
+                f"Give max_shot_size={least} or more, or leave it out to have it chosen."
+            )
+
+    def _is_full(self, group: list[int], index: int, seconds: float, target: float) -> bool:
         if self.experiments[index].tied:
             return False
-        if self.max_job_size is not None:
-            return len(group) >= self.max_job_size
-        return sum(map(self._seconds, group)) + self._seconds(index) / 2 > target
+        if self.options.max_job_size is not None:
+            return len(group) >= self.options.max_job_size
+        return seconds > target
+
+    def _divisible(self, index: int) -> bool:
+        """Whether the shots of an experiment may be cut at all."""
+        profile = self.experiments[index].profile
+        if any(e.tied for e in self.experiments[index : index + 2]):
+            return False
+        return profile.divisible or (self.options.independent and profile.samplable)
 
     def _pieces(self, index: int, target: float) -> Iterator[Piece]:
         """The shots of one experiment, cut where that is exact (or asked for) and worth it."""
@@ -188,52 +205,56 @@ class Planner:
             yield Piece(index, index + 1, first, shots, self._seed(index, first))
 
     def _piece_shots(self, index: int, target: float) -> int:
-        experiment = self.experiments[index]
-        profile, whole = experiment.profile, max(experiment.shots, 1)
-        tied = any(e.tied for e in self.experiments[index : index + 2])
-        if self.independent:
-            if tied or not (profile.divisible or profile.samplable):
-                return whole
-            return self.max_shot_size or math.ceil(whole / INDEPENDENT_BLOCKS)
-        if tied or not profile.divisible:
+        whole = max(self.experiments[index].shots, 1)
+        if not self._divisible(index):
             return whole
-        if self.max_shot_size is not None:
-            return self.max_shot_size
+        if self.options.max_shot_size is not None:
+            return self.options.max_shot_size
+        if self.options.independent:
+            return math.ceil(whole / INDEPENDENT_BLOCKS)
         chunks = max(1, min(whole, round(self._seconds(index, whole) / target)))
         return math.ceil(whole / chunks)
 
     def _packed(self, index: int, pieces: list[Piece], target: float) -> Iterator[Task]:
         """Tasks of one experiment's pieces: one each, or several where blocks are small."""
+        one_each = not self.options.independent or self.options.max_shot_size is not None
         batch: list[Piece] = []
+        filled = 0.0
         for piece in pieces:
-            filled = sum(self._seconds(index, p.shots) for p in batch)
-            if batch and (not self.independent or self.max_shot_size or filled >= target):
-                yield Task(tuple(batch), filled)
-                batch = []
+            if batch and (one_each or filled >= target):
+                yield self._task(batch, filled)
+                batch, filled = [], 0.0
             batch.append(piece)
-        yield Task(tuple(batch), sum(self._seconds(index, p.shots) for p in batch))
+            filled += self._seconds(index, piece.shots)
+        yield self._task(batch, filled)
 
-    def _grouped(self, group: list[int]) -> list[Task]:
+    def _grouped(self, group: list[int], seconds: float) -> list[Task]:
         """One task of whole experiments that follow one another; no task for none."""
         if not group:
             return []
         starts = [index for index in group if index == group[0] or self._starts_piece(index)]
-        pieces = tuple(
+        pieces = [
             Piece(start, stop, 0, self.experiments[start].shots, self._seed(start, 0))
             for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
-        )
-        return [Task(pieces, sum(map(self._seconds, group)))]
+        ]
+        return [self._task(pieces, seconds)]
+
+    def _task(self, pieces: list[Piece], seconds: float) -> Task:
+        covered = self.experiments[pieces[0].start : pieces[-1].stop]
+        return Task(tuple(pieces), seconds, max(experiment.memory for experiment in covered))
 
     def _starts_piece(self, index: int) -> bool:
         """Whether an experiment needs a seed that does not follow from the one before it."""
         before, experiment = self.experiments[index - 1], self.experiments[index]
-        return before.batch != experiment.batch or (self.independent and not experiment.tied)
+        return before.batch != experiment.batch or (
+            self.options.independent and not experiment.tied
+        )
 
     def _seed(self, index: int, first_shot: int) -> int:
-        ordinal = self.experiments[index].ordinal
-        if not self.independent:
-            return int64(self.seed + SEED_STRIDE * ordinal + first_shot)
-        words = f"{self.seed} {ordinal} {first_shot}".encode()
+        experiment = self.experiments[index]
+        if not self.options.independent:
+            return int64(experiment.seed + SEED_STRIDE * experiment.ordinal + first_shot)
+        words = f"{experiment.seed} {experiment.ordinal} {first_shot}".encode()
         return int.from_bytes(hashlib.sha256(words).digest()[:8], "big") >> 1
 
 

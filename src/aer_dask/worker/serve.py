@@ -1,14 +1,15 @@
-"""The child process of :mod:`aer_dask.child`: takes tasks from a pipe until the pipe ends."""
+"""The process behind :mod:`aer_dask.worker.child`: takes tasks from a pipe until the pipe ends."""
 
 from __future__ import annotations
 
+import pickle
 import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
 from .child import die_with_parent
-from .execute import run_task
+from .execute import simulate
 
 
 def serve(connection: Connection) -> None:
@@ -23,9 +24,18 @@ def serve(connection: Connection) -> None:
 
 def _answer(*request: Any) -> tuple[bool, Any]:
     try:
-        return True, run_task(*request)
+        return True, simulate(*request)
     except Exception as error:  # noqa: BLE001 (whatever it is belongs to who asked)
-        return False, error
+        return False, _portable(error)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or its text where it would not survive the way: not each can be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (made a moment ago)
+    except Exception:  # noqa: BLE001 (its own code runs here)
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 if __name__ == "__main__":
