@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 
 import psutil
 import pytest
@@ -26,7 +25,7 @@ from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
 from tests.waiting import wait_until
 
-from .processes import dask, free_port
+from .processes import dask, free_port, kept_running
 
 CIRCUIT = volume(9)
 OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
@@ -122,38 +121,20 @@ def test_a_simulation_longer_than_worker_ttl_completes(own_cluster):
 
 
 def test_a_restarted_scheduler_costs_only_what_was_running(expected):
-    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(free_port()), "--no-dashboard"]
-    address = f"tcp://127.0.0.1:{scheduler[4]}"
-    worker = ["worker", address, "--host", "127.0.0.1", "--no-dashboard", *WORKER_FLAGS]
-    with kept_running(scheduler, worker) as processes, Client(address, timeout=120) as client:
+    port = str(free_port())
+    address = f"tcp://127.0.0.1:{port}"
+    with (
+        kept_running(
+            lambda: dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"),
+            lambda: dask("worker", address, "--host", "127.0.0.1", "--no-dashboard", *WORKER_FLAGS),
+        ) as processes,
+        Client(address, timeout=120) as client,
+    ):
         client.wait_for_workers(1, timeout=120)
         job = start_run(client)
         wait_until(lambda: job.progress().done >= 2, "two tasks are done")
         processes[0].kill()
         assert differences(job.result(timeout=180), expected) == []
-
-
-@contextlib.contextmanager
-def kept_running(*commands):
-    """Processes of the dask command, started again when they end, as a kubelet does."""
-    processes, ended = [dask(*command) for command in commands], threading.Event()
-
-    def restart():
-        while not ended.wait(0.1):
-            for index, process in enumerate(processes):
-                if process.poll() is not None:
-                    processes[index] = dask(*commands[index])
-
-    kubelet = threading.Thread(target=restart)
-    kubelet.start()
-    try:
-        yield processes
-    finally:
-        ended.set()
-        kubelet.join()
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_cluster, monkeypatch):

@@ -115,7 +115,7 @@ class DaskDispatcher(Dispatcher):
     def await_workers(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self._session.connect(stop)
-            if self.slots():
+            if stop.is_set() or self.slots():
                 return
             stop.wait(_POLL)
 
@@ -123,6 +123,8 @@ class DaskDispatcher(Dispatcher):
         deadline = time.monotonic() + PATIENCE
         while not stop.is_set():
             self.await_workers(stop)
+            if stop.is_set():
+                return
             try:
                 # workers of other versions may be on their way out, and the scheduler too
                 self._session.check(frozenset(self._session.workers()), anew=True)

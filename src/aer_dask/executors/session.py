@@ -90,6 +90,8 @@ class Session:
     def workers(self) -> dict[str, Any]:
         """What the scheduler knows of its workers, by address; nothing while it is away."""
         client = self.client
+        if not self.connected():
+            return {}
         try:
             found: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
         except OSError:
@@ -105,12 +107,15 @@ class Session:
 
         Args:
             workers: addresses of all workers there are.
-            anew: whether to check those, too, that have been checked before.
+            anew: whether to check those, too, that have been checked before, since the scheduler
+                may be another one.
 
         Raises:
             VersionMismatchError: if one of them, or the scheduler, has others.
         """
         with self._lock:
+            if anew:
+                self._prepared = None
             if anew or not workers <= self._checked:
                 versions.require_same(versions.installed(), versions.of_cluster(self.client))
                 self.client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
