@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 
+import psutil
 from distributed import Client
 
 from aer_dask.clusters.settings import DASK_SETTINGS, WORKER_FLAGS
@@ -150,3 +151,14 @@ def black_hole(port):
         else:
             raise AssertionError("the listener's queue never filled")
         yield
+
+
+def simulations(process_id):
+    """The processes that simulate for a process and its own."""
+    found = []
+    for child in psutil.Process(process_id).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+            if any(argument.startswith("aer_dask.") and argument.endswith("serve")
+                   for argument in child.cmdline()):  # fmt: skip
+                found.append(child)
+    return found

@@ -1,7 +1,5 @@
 """Nothing is lost when processes die, and no bit changes."""
 
-import concurrent.futures
-import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +12,6 @@ from qiskit.providers import JobStatus
 
 from aer_dask import (
     AerSimulator,
-    ExecutorError,
     VersionMismatchError,
     WorkerLostError,
     versions,
@@ -25,7 +22,7 @@ from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
 from tests.waiting import wait_until
 
-from .processes import dask, free_port, kept_running
+from .processes import dask, free_port, kept_running, simulations
 
 CIRCUIT = volume(9)
 OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
@@ -41,16 +38,6 @@ def start_run(client, **options):
     return backend.run(CIRCUIT, **{"max_shot_size": 30, **OPTIONS, **options})
 
 
-def children_of(process_id):
-    """The processes that simulate for a worker."""
-    found = []
-    for child in psutil.Process(process_id).children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-            if "aer_dask.worker.serve" in child.cmdline():
-                found.append(child)
-    return found
-
-
 def worker_ids(client):
     return list(client.run(os.getpid).values())
 
@@ -60,7 +47,7 @@ def test_a_killed_simulation_is_repeated_and_changes_no_bit(own_cluster, expecte
     job = start_run(client)
     wait_until(lambda: job.progress().done, "the first task is done")
     for worker in worker_ids(client):
-        for child in children_of(worker):
+        for child in simulations(worker):
             child.kill()
     assert differences(job.result(timeout=120), expected) == []
 
@@ -77,7 +64,7 @@ def test_a_worker_that_dies_takes_its_simulations_along(own_cluster):
     client = own_cluster(1)
     job = start_run(client, shots=100_000, max_shot_size=100_000)
     (worker,) = worker_ids(client)
-    (child,) = wait_until(lambda: children_of(worker), "the worker has a child")
+    (child,) = wait_until(lambda: simulations(worker), "the worker has a child")
     wait_until(lambda: child.cpu_times().user > 1, "the child is busy")
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not child.is_running(), "its child is gone, too")
@@ -144,20 +131,13 @@ def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_clus
     backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
     job = backend.run(CIRCUIT, shots=100_000, max_shot_size=100_000)
     while job.status() is not JobStatus.ERROR:
-        for child in children_of(worker):
+        for child in simulations(worker):
             child.kill()
     with pytest.raises(
         WorkerLostError, match=r"was lost 2 times, the last time because: .* killed"
     ):
         job.result(timeout=120)
     assert backend.run(bell()).result(60).success
-
-
-def test_a_broken_process_pool_is_named():
-    with concurrent.futures.ProcessPoolExecutor(1) as pool:
-        pool.submit(os.kill, os.getpid(), 0).result()
-    with pytest.raises(ExecutorError, match="takes no more work"):
-        AerSimulator(executor=pool).run(bell()).result(30)
 
 
 def test_other_versions_are_refused_with_both_named(client, monkeypatch):

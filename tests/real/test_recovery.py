@@ -138,7 +138,7 @@ def test_tasks_side_by_side_share_the_memory_of_their_worker(cluster):
     circuits = [wide(24), wide(24)]
     job = AerSimulator(executor=cluster.client, method="statevector").run(circuits, max_job_size=1)
     most = 0
-    while not job.status() is JobStatus.DONE:
+    while job.status() is not JobStatus.DONE:
         most = max(most, cluster.runs("wide"))
     assert most == 1
     assert job.result().success

@@ -173,12 +173,17 @@ class Children:
         self, threads: int | None = None, memory: int | None = None, slots: int = 1
     ) -> None:
         self.threads, self.memory, self.slots = threads, memory, slots
+        self._forget()
+        atexit.register(self.close)
+        # a process of a pool may be a copy of this one, and has no use for the children of this one
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
         self._idle: list[Child] = []
         self._running: dict[str, Child] = {}
         self._unwanted: deque[str] = deque(maxlen=1000)
         self._lock = threading.Lock()
         self._starter = _Starter()
-        atexit.register(self.close)
 
     def configure(self, threads: int, memory: int | None, slots: int) -> None:
         """Set the limits of children started from now on, and have one ready for each slot."""
