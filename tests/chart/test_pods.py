@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any
 
 import distributed
 import pytest
+import yaml
+from dask.config import collect_env
+from distributed.comm.addressing import uri_from_host_port
+from distributed.utils import clean_dashboard_address
 
-from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, render
+from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, quantity, render, run_helm
 
 VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
 WORKER = "Deployment/worker-default"
@@ -79,6 +84,44 @@ def test_only_the_releases_own_pods_reach_scheduler_and_workers(default: Manifes
     own = {"app.kubernetes.io/instance": "aer", "app.kubernetes.io/name": "aer-dask"}
     assert spec["podSelector"]["matchLabels"] == own
     assert spec["ingress"] == [{"from": [{"podSelector": {"matchLabels": own}}]}]
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize("ip", ["10.0.0.1", "fd00::5"])
+def test_a_worker_is_found_at_its_pods_address_of_either_family(
+    default: Manifests, ip: str
+) -> None:
+    command, env = container(default, WORKER)["command"], environment(default, WORKER)
+    assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    host = command[command.index("--host") + 1].replace("$(POD_IP)", ip)
+    url_host = f"[{ip}]" if ":" in ip else ip
+    assert uri_from_host_port(host, None, 0) == f"tcp://{url_host}:0"
+
+
+@pytest.mark.parametrize("key", ["Deployment/scheduler", WORKER])
+def test_health_and_metrics_are_served_on_all_addresses_of_both_families(
+    default: Manifests, key: str
+) -> None:
+    command = container(default, key)["command"]
+    [served] = clean_dashboard_address(command[command.index("--dashboard-address") + 1])
+    addresses = {
+        alias["ip"]
+        for alias in pods(default)[key]["hostAliases"]
+        if served["address"] in alias["hostnames"]
+    }
+    assert (addresses, served["port"]) == ({"0.0.0.0", "::"}, 8787)
+
+
+def test_the_scheduler_listens_on_localhost_too_where_kubectl_port_forward_ends(
+    default: Manifests,
+) -> None:
+    assert "--host" not in container(default, "Deployment/scheduler")["command"]
+
+
+def test_jupyter_listens_on_all_addresses_of_both_families(default: Manifests) -> None:
+    assert "--ip=*" in container(default, "Deployment/jupyter")["command"]
 
 
 # --- workers ---

@@ -15,6 +15,14 @@
 {{ include "aer-dask.tls.scheme" . }}://{{ include "aer-dask.scheduler.name" . }}:8786
 {{- end }}
 
+{{/*
+In a pod, a name of the wildcard addresses 0.0.0.0 and ::, for Dask's HTTP server: by itself it listens
+on IPv4 alone, and it does not take an IPv6 address.
+*/}}
+{{- define "aer-dask.allAddresses" -}}
+all-addresses
+{{- end }}
+
 {{- define "aer-dask.jupyter.name" -}}
 {{ include "aer-dask.fullname" . }}-jupyter
 {{- end }}

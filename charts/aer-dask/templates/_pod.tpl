@@ -30,6 +30,11 @@ automountServiceAccountToken: {{ $own.apiAccess | default false }}
 serviceAccountName: {{ $own.serviceAccountName | default (include "aer-dask.serviceAccountName" .root) }}
 # a Service called dask-something would become variables that Dask takes for settings
 enableServiceLinks: false
+hostAliases:
+  {{- range list "0.0.0.0" "::" }}
+  - ip: {{ . | quote }}
+    hostnames: [{{ include "aer-dask.allAddresses" $ }}]
+  {{- end }}
 terminationGracePeriodSeconds: {{ int $v.terminationGracePeriodSeconds }}
 {{- range $key, $value := pick $v "affinity" "nodeSelector" "priorityClassName" "runtimeClassName" "tolerations" }}
 {{- with $value }}
