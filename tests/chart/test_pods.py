@@ -86,6 +86,23 @@ def test_only_the_releases_own_pods_reach_scheduler_and_workers(default: Manifes
     assert spec["ingress"] == [{"from": [{"podSelector": {"matchLabels": own}}]}]
 
 
+def test_who_may_read_metrics_reaches_no_port_on_which_code_can_be_run() -> None:
+    prometheus = [{"namespaceSelector": {}}]
+    manifests = render({"networkPolicy.metricsFrom": prometheus})
+    own, metrics = manifests["NetworkPolicy/release"]["spec"]["ingress"]
+    assert prometheus[0] not in own["from"]
+    assert metrics == {"from": prometheus, "ports": [{"port": "http"}]}
+    for key in ("Deployment/scheduler", WORKER):
+        ports = {p["name"]: p["containerPort"] for p in container(manifests, key)["ports"]}
+        assert ports["http"] == 8787
+
+
+def test_the_values_files_let_nobody_but_the_release_run_code() -> None:
+    for file in sorted((ROOT / "values").rglob("*.yaml")):
+        policy = render({}, file)["NetworkPolicy/release"]["spec"]["ingress"]
+        assert [len(rule["from"]) for rule in policy if "ports" not in rule] == [1], file
+
+
 # --- addresses ---
 
 

@@ -29,7 +29,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"scheduler.service.type": "NodePort"},
         "scheduler.service.type NodePort publishes the scheduler, but networkPolicy keeps",
     ),
-    ({"metrics.podMonitor.enabled": True}, "scrape pods, but networkPolicy keeps it out"),
+    ({"metrics.podMonitor.enabled": True}, "it out; add it to networkPolicy.metricsFrom"),
     ({"workerGroups": {"default": None}}, "workerGroups is empty, so no worker would run"),
     ({"workerGroups.Big_One": {}}, "workerGroups.Big_One names pods"),
     ({"workerGroups.a-name-of-more-than-twenty": {}}, "at most 20 lower-case letters"),

@@ -16,7 +16,7 @@ BOX = f"{SPEC}.containers.0"
 HPA = "HorizontalPodAutoscaler/worker-default"
 PROBE = {"exec": {"command": ["true"]}}
 ABSENT = object()
-#: Without this, what publishes or scrapes the scheduler needs networkPolicy.allowFrom, too.
+#: Without this, what publishes or scrapes the scheduler needs a peer in networkPolicy, too.
 OPEN = {"networkPolicy.enabled": False}
 
 
@@ -253,6 +253,9 @@ CASES = [
          "NetworkPolicy/release", ABSENT),
     case("networkPolicy.allowFrom", [{"namespaceSelector": {}}], "lets more peers in",
          "NetworkPolicy/release spec.ingress.0.from", [{"namespaceSelector": {}}]),
+    case("networkPolicy.metricsFrom", [{"namespaceSelector": {}}], "lets more peers read metrics",
+         "NetworkPolicy/release spec.ingress",
+         [{"from": [{"namespaceSelector": {}}], "ports": [{"port": "http"}]}]),
     case("metrics.serviceMonitor.enabled", True, "has the scheduler scraped",
          "ServiceMonitor/scheduler spec.endpoints.0", {"port": "http", "path": "/metrics"},
          **OPEN),

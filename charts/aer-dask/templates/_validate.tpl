@@ -64,15 +64,17 @@ said at once, each in a sentence that tells what to do.
 
 {{- define "aer-dask.validate.networkPolicy" -}}
 {{- with .Values.networkPolicy }}
-{{- if and .enabled (not .allowFrom) }}
+{{- if .enabled }}
+{{- $clients := .allowFrom }}
+{{- $prometheus := or .allowFrom .metricsFrom }}
 {{- with $.Values.scheduler.service }}
-{{- if ne .type "ClusterIP" }}
+{{- if and (ne .type "ClusterIP") (not $clients) }}
 - scheduler.service.type {{ .type }} publishes the scheduler, but networkPolicy keeps everybody out; add the clients to networkPolicy.allowFrom, as in ipBlock: {cidr: 10.0.0.0/8}.
 {{- end }}
 {{- end }}
 {{- with $.Values.metrics }}
-{{- if or .serviceMonitor.enabled .podMonitor.enabled }}
-- metrics.serviceMonitor and metrics.podMonitor have Prometheus scrape pods, but networkPolicy keeps it out; add it to networkPolicy.allowFrom, as in namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}.
+{{- if and (or .serviceMonitor.enabled .podMonitor.enabled) (not $prometheus) }}
+- metrics.serviceMonitor and metrics.podMonitor have Prometheus scrape pods, but networkPolicy keeps it out; add it to networkPolicy.metricsFrom, as in namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}.
 {{- end }}
 {{- end }}
 {{- end }}
