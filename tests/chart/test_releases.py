@@ -98,6 +98,21 @@ def test_gpu_values_add_a_group_that_asks_for_a_gpu() -> None:
     assert "Deployment/worker-default" in manifests
 
 
+def test_no_values_file_keeps_a_node_from_being_drained() -> None:
+    """kOps and every upgrade of nodes wait for a budget of zero until they fail."""
+    for file in (ROOT / "values").rglob("*.yaml"):
+        for key, manifest in render({}, file).items():
+            if manifest["kind"] == "PodDisruptionBudget":
+                assert manifest["spec"]["maxUnavailable"] not in (0, "0%"), f"{file.name}: {key}"
+
+
+def test_no_file_says_that_a_scheduler_takes_its_jobs_with_it() -> None:
+    """Clients take their jobs to the scheduler that comes after it."""
+    for file in [CHART / "values.yaml", CHART / "README.md", *(ROOT / "values").rglob("*.yaml")]:
+        words = re.sub(r"[\s#]+", " ", file.read_text())
+        assert not re.search(r"loses all (running )?jobs", words), file
+
+
 def test_no_values_file_holds_a_secret() -> None:
     for file in VALUES_FILES:
         assert not re.search(r"(?i)^\s*(token|password):\s*\S", file.read_text(), re.M), file
