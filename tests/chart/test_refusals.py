@@ -25,6 +25,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tls.mode": "existingSecret"}, "needs tls.existingSecret, the name of a Secret"),
     ({"tls.existingSecret": "mine"}, "tls.existingSecret is given, but tls.mode is disabled"),
     ({"tls.mode": "certManager"}, "needs tls.issuerRef.name"),
+    ({"tls.renewBefore": "9000h"}, "tls.renewBefore 9000h is not shorter than tls.duration 8760h"),
     (
         {"scheduler.service.type": "NodePort"},
         "scheduler.service.type NodePort publishes the scheduler, but networkPolicy keeps",
@@ -47,6 +48,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"worker.replicas": "two"}, "'/worker/replicas': got string, want"),
     ({"worker.autoscaling.minReplicas": 0}, "'/worker/autoscaling/minReplicas': minimum"),
     ({"tls.mode": "on"}, "'/tls/mode': value must be one of 'disabled', 'generated'"),
+    ({"tls.duration": "a year"}, "'/tls/duration': 'a year' does not match pattern"),
     ({"image.pullPolicy": "Sometimes"}, "'/image/pullPolicy': value must be one of 'Always'"),
     ({"daskSettings.distributed": "x"}, "invalid propertyName 'distributed'"),
     ({"metrics.podMonitor.interval": "often"}, "'/metrics/podMonitor/interval'"),

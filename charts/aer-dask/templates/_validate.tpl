@@ -59,6 +59,9 @@ said at once, each in a sentence that tells what to do.
 {{- if and (eq .mode "certManager") (not .issuerRef.name) }}
 - tls.mode certManager needs tls.issuerRef.name, the Issuer or ClusterIssuer that signs.
 {{- end }}
+{{- if ge (trimSuffix "h" .renewBefore | int) (trimSuffix "h" .duration | int) }}
+- tls.renewBefore {{ .renewBefore }} is not shorter than tls.duration {{ .duration }}; make it shorter.
+{{- end }}
 {{- end }}
 {{- end }}
 
