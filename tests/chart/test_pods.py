@@ -56,6 +56,15 @@ def test_every_pod_can_write_where_programs_expect_to(everything: Manifests) -> 
         assert {"/tmp", environment(everything, key)["HOME"]} <= mounts
 
 
+def test_what_a_pod_may_write_fits_into_its_limit(everything: Manifests) -> None:
+    """Else it would be evicted before a folder is full."""
+    for key, pod in pods(everything).items():
+        folders = [v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if "emptyDir" in v]
+        limit = pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]
+        assert folders, key
+        assert sum(map(quantity, folders)) < quantity(limit), key  # the rest is for logs
+
+
 def test_no_pod_holds_a_service_account_token_and_there_are_no_rules(default: Manifests) -> None:
     assert all(pod["automountServiceAccountToken"] is False for pod in pods(default).values())
     assert not {"Role", "RoleBinding", "ClusterRole"} & {m["kind"] for m in default.values()}
