@@ -11,7 +11,27 @@ from .rendering import refusal
 NULL_LIMITS = {"resources": {"limits": {"cpu": None}, "requests": {"cpu": None}}}
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"commonLabels": {"app.kubernetes.io/name": "x"}},
+        "commonLabels sets app.kubernetes.io/name, by which the chart tells pods apart",
+    ),
+    (
+        {"worker.podLabels": {"app.kubernetes.io/component": "x"}},
+        "worker.podLabels sets app.kubernetes.io/component",
+    ),
+    (
+        {"workerGroups.gpu.podLabels": {"aer-dask/worker-group": "x"}},
+        "workerGroups.gpu.podLabels sets aer-dask/worker-group",
+    ),
     ({"image.digest": "latest"}, "image.digest latest is no digest"),
+    (
+        {"scheduler.service.loadBalancerClass": "own"},
+        "scheduler.service.loadBalancerClass is given, but scheduler.service.type is ClusterIP",
+    ),
+    (
+        {"jupyter.service.loadBalancerClass": "own", "jupyter.service.type": "NodePort"},
+        "jupyter.service.loadBalancerClass is given, but jupyter.service.type is NodePort",
+    ),
     ({"scheduler.service.type": "LoadBalancer"}, "set scheduler.service.loadBalancerSourceRanges"),
     ({"jupyter.auth.token": "secret"}, "jupyter.auth.token has fewer than 16 characters"),
     ({"jupyter.baseUrl": "/lab"}, "jupyter.baseUrl /lab must begin and end with a slash"),

@@ -118,6 +118,33 @@ def test_no_values_file_holds_a_secret() -> None:
         assert not re.search(r"(?i)^\s*(token|password):\s*\S", file.read_text(), re.M), file
 
 
+# --- names and labels ---
+
+
+def test_labels_are_valid_for_a_version_with_build_metadata(tmp_path: Path) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    about = (chart / "Chart.yaml").read_text().replace("ersion: 0.1.0", "ersion: 0.1.0+build.5")
+    (chart / "Chart.yaml").write_text(about)
+    values: Values = {"image.tag": "0.1.0"}
+    for manifest in yaml.safe_load_all(text(values, EVERYTHING, chart=chart)):
+        labels = (manifest or {"metadata": {}})["metadata"].get("labels", {})
+        for label, value in labels.items():
+            assert re.fullmatch(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", value), label
+
+
+def test_releases_whose_names_differ_only_at_the_end_share_no_name() -> None:
+    def names(release: str) -> set[str]:
+        done = run_helm("template", release, CHART, "--set", "nameOverride=a-long-name-of-its-own")
+        return {m["metadata"]["name"] for m in yaml.safe_load_all(done.stdout) if m}
+
+    first, second = names("a" * 50 + "one"), names("a" * 50 + "two")
+    assert first
+    assert not first & second
+    services = [name for name in first if name.endswith("-scheduler")]
+    assert services
+    assert all(len(name) <= 63 and "--" not in name for name in services)
+
+
 # --- NOTES.txt ---
 
 

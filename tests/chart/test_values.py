@@ -372,6 +372,12 @@ def test_every_key_of_pod_may_be_given_to_one_role_and_changes_no_other(
     assert {key: changed[key] for key in others} == {key: default[key] for key in others}
 
 
+def test_the_storage_class_dash_means_a_volume_of_no_class() -> None:
+    manifests = render({"jupyter.persistence.storageClass": "-"})
+    assert manifests["PersistentVolumeClaim/jupyter"]["spec"]["storageClassName"] == ""
+    assert "storageClassName" not in render()["PersistentVolumeClaim/jupyter"]["spec"]
+
+
 def test_a_group_can_turn_off_what_worker_turns_on() -> None:
     group = {"autoscaling": {"enabled": False}, "replicas": 0, "topologySpreadConstraints": []}
     worker = render({"workerGroups.off": group})["Deployment/worker-off"]
