@@ -372,6 +372,26 @@ def test_every_key_of_pod_may_be_given_to_one_role_and_changes_no_other(
     assert {key: changed[key] for key in others} == {key: default[key] for key in others}
 
 
+def test_environment_variables_of_pod_role_and_group_add_up_and_the_nearest_wins() -> None:
+    def variables(**values: str) -> list[dict[str, str]]:
+        return [{"name": name, "value": value} for name, value in values.items()]
+
+    manifests = render({
+        "pod.extraEnv": variables(PROXY="pod", LEVEL="pod", ZONE="pod"),
+        "worker.extraEnv": variables(LEVEL="worker", ZONE="worker"),
+        "workerGroups.gpu.extraEnv": variables(ZONE="gpu"),
+    })  # fmt: skip
+
+    def tail(deployment: str) -> object:
+        env = at(manifests, f"Deployment/{deployment} {BOX}.env")
+        assert isinstance(env, list)
+        return env[-3:]
+
+    assert tail("scheduler") == variables(PROXY="pod", LEVEL="pod", ZONE="pod")
+    assert tail("worker-default") == variables(PROXY="pod", LEVEL="worker", ZONE="worker")
+    assert tail("worker-gpu") == variables(PROXY="pod", LEVEL="worker", ZONE="gpu")
+
+
 def test_the_storage_class_dash_means_a_volume_of_no_class() -> None:
     manifests = render({"jupyter.persistence.storageClass": "-"})
     assert manifests["PersistentVolumeClaim/jupyter"]["spec"]["storageClassName"] == ""
