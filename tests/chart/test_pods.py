@@ -161,11 +161,42 @@ def test_a_worker_runs_one_task_at_a_time_with_the_version_gate_loaded(default: 
         assert command[command.index(option) + 1] == "aer_dask.worker"
 
 
-def test_a_worker_that_is_to_go_finishes_its_task_first(default: Manifests) -> None:
-    command = container(default, WORKER)["command"]
-    at = command.index("aer_dask.drain")
-    assert command[at - 1] == "--preload-nanny"
+def test_a_worker_that_is_to_go_has_time_to_finish_its_task(default: Manifests) -> None:
     assert pods(default)[WORKER]["terminationGracePeriodSeconds"] >= 2 * TWO_MINUTES
+
+
+#: What a worker's pod has besides an embedded cluster's worker, or has otherwise, with the reason.
+DIFFERS = {
+    "--host": "an embedded cluster is on one machine; a pod's address is Kubernetes' to give",
+    "--memory-limit": "an embedded worker gets a share of the machine, a pod has its own limit",
+    "--name": "the pod's, so that the dashboard and kubectl speak of the same worker",
+    "--dashboard-address": "probes and Prometheus ask a pod; nobody asks an embedded worker",
+    "AER_DASK_THREADS": "the pod's own CPU limit, or `threads`",
+    "MEMORY_LIMIT": "for --memory-limit",
+    "POD_NAME": "for --name",
+    "POD_IP": "for --host",
+    "HOME": "the root file system is read-only",
+}
+
+
+@pytest.mark.parametrize("key", ["Deployment/scheduler", WORKER])
+def test_pods_and_the_embedded_cluster_have_the_same_settings_of_dask(
+    default: Manifests, key: str
+) -> None:
+    from aer_dask.clusters.settings import DASK_SETTINGS
+
+    env = {k: v for k, v in environment(default, key).items() if k not in DIFFERS}
+    assert collect_env(env) == collect_env(DASK_SETTINGS)
+    assert env.keys() == DASK_SETTINGS.keys()
+
+
+def test_pods_and_the_embedded_cluster_have_the_same_flags_of_workers(default: Manifests) -> None:
+    from aer_dask.clusters.settings import WORKER_FLAGS
+
+    flags = container(default, WORKER)["command"][3:]
+    pairs = list(zip(flags[::2], flags[1::2], strict=True))
+    same = [word for pair in pairs if pair[0] not in DIFFERS for word in pair]
+    assert same == list(WORKER_FLAGS)
 
 
 def test_a_worker_has_the_name_threads_and_memory_of_its_pod(default: Manifests) -> None:

@@ -22,12 +22,10 @@ command:
   - {{ include "aer-dask.allAddresses" . }}:8787
   - --preload
   - aer_dask.worker
-  # so that a pod of another version than the scheduler's ends with status 78
+  # so that a pod of another version than the scheduler's ends with status 78, and one that is to go
+  # finishes its task first and leaves its results with other workers
   - --preload-nanny
   - aer_dask.worker
-  # so that a pod that is to go finishes its task first, and its results stay with other workers
-  - --preload-nanny
-  - aer_dask.drain
 env:
   - name: POD_NAME
     valueFrom:
