@@ -44,6 +44,9 @@ class DaskDispatcher(Dispatcher):
         source: the Client or Cluster.
         workers: names, hosts or addresses of those to use; default all.
         resources: Dask's worker resources that each task takes, such as ``{"GPU": 1}``.
+
+    Raises:
+        ExecutorError: if none of the workers of the cluster is among the chosen ones.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class DaskDispatcher(Dispatcher):
         self._resources = resources or {}
         self._shared = b""
         self._digest = ""
+        self._refuse_unknown_workers()
         self._versions = tuple(versions.installed()[name] for name in versions.PACKAGES)
 
     def slots(self) -> int:
@@ -68,14 +72,7 @@ class DaskDispatcher(Dispatcher):
         return max(map(_memory, self._workers().values()), default=None)
 
     def begin(self, shared: bytes) -> None:
-        found = self._session.workers()
-        if found and not self._workers():
-            names = ", ".join(sorted(str(worker["name"]) for worker in found.values()))
-            raise ExecutorError(
-                f"None of the workers {self._chosen} that were chosen is part of the cluster; it "
-                f"has {names}."
-            )
-        self._session.check(frozenset(found))
+        self._session.check(frozenset(self._session.workers()))
         self._shared, self._digest = shared, codec.digest(shared)
         self._session.hold(self._digest, shared)
 
@@ -85,7 +82,8 @@ class DaskDispatcher(Dispatcher):
         needed = {**self._resources, **({MEMORY: memory} if memory > SMALL else {})}
         future = self._session.client.submit(
             simulate_on_worker, task, self._digest, memory, self._versions,
-            key=key, priority=priority, workers=self._chosen or None, resources=needed or None,
+            key=key, priority=priority, workers=self._restriction() or None,
+            resources=needed or None,
             pure=False,
         )  # fmt: skip
         future.add_done_callback(done)
@@ -140,24 +138,36 @@ class DaskDispatcher(Dispatcher):
             self._session.release(self._digest)
 
     def _workers(self) -> dict[str, Any]:
+        """The workers that may be used, by address."""
         workers = self._session.workers()
         if not self._chosen:
             return workers
-        chosen = {str(name) for name in self._chosen} | _addresses_of(self._chosen)
+        chosen = {str(name) for name in [*self._chosen, *map(_ip_address, self._chosen)]}
         return {
             address: worker
             for address, worker in workers.items()
             if not chosen.isdisjoint((address, str(worker["name"]), worker["host"]))
         }
 
+    def _refuse_unknown_workers(self) -> None:
+        workers = self._session.workers().values() if self._chosen else ()
+        if workers and not self._workers():
+            names = ", ".join(sorted(str(worker["name"]) for worker in workers))
+            raise ExecutorError(
+                f"None of the chosen workers {self._chosen} is part of the cluster; it has {names}."
+            )
 
-def _addresses_of(hosts: Iterable[Any]) -> set[str]:
-    """The IP addresses of those that are names of hosts: as such the scheduler knows them."""
-    found = set()
-    for host in hosts:
-        with suppress(OSError, UnicodeError):
-            found.add(socket.gethostbyname(str(host)))
-    return found
+    def _restriction(self) -> list[Any]:
+        """The chosen workers as Dask takes them: it knows hosts by their IP addresses only."""
+        names = {str(w["name"]) for w in self._session.workers().values()} if self._chosen else ()
+        return [w if str(w) in names else _ip_address(w) for w in self._chosen]
+
+
+def _ip_address(host: Any) -> Any:
+    """The IP address of a host; anything else as it is."""
+    with suppress(OSError, UnicodeError):
+        return socket.gethostbyname(str(host))
+    return host
 
 
 def _memory(worker: dict[str, Any]) -> int:
