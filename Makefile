@@ -38,6 +38,9 @@ smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://..., else on a rele
 bench: $(VENV)/ready ## measure ratios to plain Aer, and write build/bench.json (REPEATS=3)
 	$(RUN) -W ignore benchmarks/bench.py --repeats $(or $(REPEATS),3)
 
+growth: $(VENV)/ready ## measure the client's time per circuit for few and many, to build/growth.json
+	$(RUN) -W ignore benchmarks/growth.py
+
 # --- tests --------------------------------------------------------------------
 
 test: lint unit-test real-test ## all tests that need no Kubernetes: under 15 minutes on 2 cores
@@ -68,7 +71,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test test-cluster conformance
+.PHONY: help setup lock smoke-test bench growth test lint fix unit-test real-test test-cluster conformance
 
 # --- chart ---
 

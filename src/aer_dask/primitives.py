@@ -29,6 +29,7 @@ from qiskit_aer.primitives.sampler_v2 import (
     _prepare_memory,
 )
 
+from .burst import burst
 from .simulator import AerSimulator, Request
 
 
@@ -91,9 +92,9 @@ class EstimatorV2(_Spread, aer.EstimatorV2):  # type: ignore[misc]
     def _run(self, pubs: list[EstimatorPub]) -> PrimitiveResult:
         if not self._is_spread() or not pubs:
             return super()._run(pubs)
-        job = self._backend.run_batches(
-            [self._request(pub) for pub in pubs], **self.options.run_options
-        )
+        with burst():
+            requests = [self._request(pub) for pub in pubs]
+            job = self._backend.run_batches(requests, **self.options.run_options)
         results = [self._evaluate(*each) for each in zip(pubs, job.results(), strict=True)]
         return PrimitiveResult(results, metadata={"version": 2})
 

@@ -10,6 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.providers import Options
 from qiskit_aer import AerError
 
+from .burst import burst
 from .compile.assemble import assemble
 from .executors.choose import dispatcher
 from .jobs.jobset import AerJobSet
@@ -130,11 +131,12 @@ class AerSimulator(qiskit_aer.AerSimulator):
 
     def _compiled(self, batches: Sequence[Request], run_options: dict[str, Any]) -> Run:
         options = RunOptions.of(self.options, run_options)
-        compiled = [
-            assemble(self, _as_list(circuits), binds, {**run_options, **own})
-            for circuits, binds, own in batches
-        ]
-        return Run(self, compiled, options, self._costs)
+        with burst():
+            compiled = [
+                assemble(self, _as_list(circuits), binds, {**run_options, **own})
+                for circuits, binds, own in batches
+            ]
+            return Run(self, compiled, options, self._costs)
 
 
 def _as_list(circuits: QuantumCircuit | Iterable[QuantumCircuit]) -> list[QuantumCircuit]:

@@ -20,6 +20,7 @@ from weakref import WeakSet
 
 from qiskit.result import Result
 
+from ..burst import burst
 from ..errors import InsufficientMemoryError, OutOfMemoryError, WorkerLostError
 from ..executors.base import Dispatcher, Lost
 from ..runs.collect import Collector
@@ -166,9 +167,10 @@ class Driver:
         """Check the workers, plan and encode."""
         self._run.check_memory(self._dispatcher.largest_memory())
         self._dispatcher.begin(self._run.shared)
-        plan = self._run.planner(self._dispatcher.slots()).plan()
-        for task in plan.tasks:
-            self._add(task)
+        with burst():
+            plan = self._run.planner(self._dispatcher.slots()).plan()
+            for task in plan.tasks:
+                self._add(task)
         self.plan = plan.with_bytes(self._payloads, self._run.shared)
 
     def _add(self, task: Task) -> int:

@@ -9,6 +9,7 @@ from itertools import groupby
 from qiskit.result import Result
 from qiskit_aer import AerError
 
+from ..burst import burst
 from ..compile import codec
 from . import merge
 from .merge import RawOutput, RawResult
@@ -71,7 +72,8 @@ class Collector:
             The experiments that have to be run again as a whole: their shots were split, and
             Aer's metadata says that this was not exact.
         """
-        outputs: list[RawOutput] = codec.decode(data)
+        with burst():
+            outputs: list[RawOutput] = codec.decode(data)
         for piece, output in zip(task.pieces, outputs, strict=True):
             self._add_piece(piece, output)
         self._learn(task, outputs)
@@ -91,9 +93,11 @@ class Collector:
         Raises:
             AerError: if shots are missing, which would be a fault of aer_dask.
         """
-        return [
-            self._batch_result(batch, job_id, seconds) for batch in range(len(self._run.batches))
-        ]
+        with burst():
+            return [
+                self._batch_result(batch, job_id, seconds)
+                for batch in range(len(self._run.batches))
+            ]
 
     def partial(self, indices: Iterable[int], job_id: str) -> Result:
         """A Result of some experiments only, complete ones of one batch."""
