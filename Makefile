@@ -62,7 +62,7 @@ real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 	$(RUN) -m pytest tests/real $(ARGS)
 
 test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
-	$(RUN) -m tests.cluster.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
+	$(RUN) -m tests.kubernetes.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
 
 conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<checkout of qiskit-aer>
 	@test -d "$(AER)/test/terra" || { echo "Say where qiskit-aer is checked out: make conformance AER=../qiskit-aer"; exit 2; }
@@ -82,7 +82,7 @@ chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
 
 # --- images and clusters ---
 
-CLUSTER_TOOL := $(PYTHON) -m tests.cluster
+CLUSTER_TOOL := $(PYTHON) -m tests.kubernetes
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aer-dask/bin
 export PATH := $(TOOLS):$(PATH)
 

@@ -61,11 +61,26 @@ def test_each_run_of_a_batch_has_its_own_seed(client):
         assert differences(found, expected) == []
 
 
-def test_many_jobs_with_noise_models_of_their_own_disturb_nobody(client):
+@pytest.fixture
+def gate(client, tmp_path):
+    """A function that lets the workers go on; until then they begin no task."""
+    opened = tmp_path / "gate"
+
+    def block(_):
+        wait_until(opened.exists, "the gate opens", seconds=120)
+
+    blocking = client.map(block, range(2), pure=False)
+    yield opened.touch
+    opened.touch()
+    client.gather(blocking)
+
+
+def test_many_jobs_with_noise_models_of_their_own_disturb_nobody(client, gate):
     jobs = []
     for index in range(24):
         backend = AerSimulator(executor=client, noise_model=noise(0.01 * (index + 1)))
         jobs.append(backend.run([bell()] * 4, max_job_size=1, seed_simulator=1))
+    gate()
     for index, job in enumerate(jobs):
         expected = plain(noise(0.01 * (index + 1))).run([bell()] * 4, seed_simulator=1).result()
         assert differences(job.result(60), expected) == []
@@ -85,21 +100,14 @@ def test_options_go_with_the_client_that_brought_them(client):
     assert kept(client) == before
 
 
-def test_options_that_the_scheduler_has_forgotten_cost_no_attempt(client, tmp_path, monkeypatch):
+def test_options_that_the_scheduler_has_forgotten_cost_no_attempt(client, gate, monkeypatch):
     monkeypatch.setattr(driver, "ATTEMPTS", 1)
-    gate = tmp_path / "gate"
-
-    def block(_):
-        wait_until(gate.exists, "the gate opens", seconds=120)
-
-    blocking = client.map(block, range(2), pure=False)
     backend = AerSimulator(executor=client, noise_model=noise(0.123))
     job = backend.run([bell()] * 4, max_job_size=1, seed_simulator=1)
     client.run_on_scheduler(
         lambda name, dask_scheduler: dask_scheduler.plugins[name].__init__(), NAME
     )
-    gate.touch()
-    client.gather(blocking)
+    gate()
     expected = plain(noise(0.123)).run([bell()] * 4, seed_simulator=1).result()
     assert differences(job.result(60), expected) == []
     assert max(job.attempts()) > 1

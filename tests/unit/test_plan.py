@@ -1,6 +1,7 @@
 """Every shot of every circuit is in exactly one task, with Aer's own seed."""
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aer_dask.compile.analysis import Profile
@@ -19,7 +20,7 @@ def seconds(profile, shots):
 @st.composite
 def planners(draw):
     profiles = draw(st.lists(st.sampled_from([LIGHT, HEAVY]), min_size=1, max_size=12))
-    shots = draw(st.integers(1, 3000))
+    shots = draw(st.integers(1, 500))
     split = draw(st.integers(0, len(profiles)))  # where a second batch begins
     experiments = [
         Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts, seed=7)
@@ -30,6 +31,7 @@ def planners(draw):
     return Planner(experiments, draw(st.integers(1, 9)), seconds, options)
 
 
+@settings(deadline=None)
 @given(planners())
 def test_every_shot_is_planned_once_and_in_order(planner):
     pieces = [piece for task in planner.plan().tasks for piece in task.pieces]
@@ -77,6 +79,23 @@ def test_a_job_too_small_to_gain_is_one_task():
 def test_work_is_cut_into_a_few_tasks_for_each_slot():
     assert 3 * 2 <= len(plan(HEAVY, 1, 2000, slots=2).tasks) <= 5 * 2
     assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 5 * 2
+
+
+@pytest.mark.parametrize("batches", [1, 1000])
+def test_the_work_of_planning_grows_with_the_number_of_circuits_and_no_faster(batches):
+    def calls(count):
+        asked = 0
+
+        def count_seconds(profile, shots):
+            nonlocal asked
+            asked += 1
+            return seconds(profile, shots)
+
+        experiments = [Experiment(i * batches // count, i, 0, i, 1, LIGHT) for i in range(count)]
+        Planner(experiments, 2, count_seconds).plan()
+        return asked
+
+    assert calls(8000) == pytest.approx(4 * calls(2000), rel=0.02)
 
 
 def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():

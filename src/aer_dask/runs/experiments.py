@@ -29,7 +29,7 @@ class Experiment:
     """One result to come.
 
     ``seed`` is the base seed of its batch. ``memory`` is in bytes, 0 where the decision is Aer's.
-    ``tied`` says that the experiment cannot be separated from the one before it.
+    ``inseparable`` says that the experiment cannot be separated from the one before it.
     """
 
     batch: int
@@ -40,7 +40,7 @@ class Experiment:
     profile: Profile
     seed: int = 0
     memory: int = 0
-    tied: bool = False
+    inseparable: bool = False
 
 
 def expand(batches: Sequence[Batch]) -> list[Experiment]:
@@ -56,7 +56,7 @@ def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
     if batch.shots < 0:
         raise AerError(f"shots must not be negative, and {batch.shots} is.")
     seed = _base_seed(batch)
-    inseparable = depends_on_order([c.profile for c in batch.circuits], batch.config, batch.noise)
+    influenced = depends_on_order([c.profile for c in batch.circuits], batch.config, batch.noise)
     at_run_time = batch.config.get("runtime_parameter_bind_enable")
     rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
     if not rows:
@@ -64,9 +64,11 @@ def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
     for ordinal, (circuit, row) in enumerate(rows):
         profile = batch.circuits[circuit].profile
         # rows that Aer binds at run time share one execution, and their metadata says so
-        tied = ordinal > 0 if inseparable else bool(at_run_time and row)
+        inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
         memory = _memory(profile, batch.config)
-        yield Experiment(number, circuit, row, ordinal, batch.shots, profile, seed, memory, tied)
+        yield Experiment(
+            number, circuit, row, ordinal, batch.shots, profile, seed, memory, inseparable
+        )
 
 
 def _base_seed(batch: Batch) -> int:

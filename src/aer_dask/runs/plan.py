@@ -184,7 +184,7 @@ class Planner:
             )
 
     def _is_full(self, group: list[int], index: int, seconds: float, target: float) -> bool:
-        if self.experiments[index].tied:
+        if self.experiments[index].inseparable:
             return False
         if self.options.max_job_size is not None:
             return len(group) >= self.options.max_job_size
@@ -193,7 +193,7 @@ class Planner:
     def _divisible(self, index: int) -> bool:
         """Whether the shots of an experiment may be cut at all."""
         profile = self.experiments[index].profile
-        if any(e.tied for e in self.experiments[index : index + 2]):
+        if any(e.inseparable for e in self.experiments[index : index + 2]):
             return False
         return profile.divisible or (self.options.independent and profile.samplable)
 
@@ -247,7 +247,7 @@ class Planner:
         """Whether an experiment needs a seed that does not follow from the one before it."""
         before, experiment = self.experiments[index - 1], self.experiments[index]
         return before.batch != experiment.batch or (
-            self.options.independent and not experiment.tied
+            self.options.independent and not experiment.inseparable
         )
 
     def _seed(self, index: int, first_shot: int) -> int:

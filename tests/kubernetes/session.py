@@ -12,7 +12,7 @@ import time
 from . import choice
 from .common import KUBECONFIG, ROOT
 
-LEAVES_NOTHING = "tests/cluster/test_leaves_nothing.py"
+LEAVES_NOTHING = "tests/kubernetes/test_leaves_nothing.py"
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def steps(cluster: str, was_up: bool, options: list[str]) -> dict[str, list[str]
     pytest = [sys.executable, "-m", "pytest"]
     # tested first, because it wants a host without a cluster
     trace = {"up and down again": [*pytest, LEAVES_NOTHING]} if cluster == "host" else {}
-    tests = ["tests/cluster", "tests/release", f"--ignore={LEAVES_NOTHING}"]
+    tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
     return {
         "tools": ["make", "tools"],
         **({} if was_up else trace),

@@ -11,7 +11,7 @@ from . import build, choice
 
 def main() -> None:
     """Do what the command line says."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.cluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m tests.kubernetes", description=__doc__)
     parser.add_argument("--cluster", choices=choice.KINDS, help="default: the best at hand")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring a cluster up and write build/kubeconfig")

@@ -111,7 +111,7 @@ def state_of_host() -> dict[str, list[str]]:
 def test_a_cluster_that_was_up_leaves_no_trace_on_the_host() -> None:
     packages.install_for_cluster()
     before = state_of_host()
-    cluster = [sys.executable, "-m", "tests.cluster"]
+    cluster = [sys.executable, "-m", "tests.kubernetes"]
     try:
         subprocess.run([*cluster, "--cluster=host", "up"], cwd=ROOT, check=True)
         during = state_of_host()
