@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ..chart.rendering import ROOT
-from ..cluster.manifests import documents, pod
+from ..kubernetes.manifests import documents, pod
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
