@@ -1,6 +1,7 @@
 """Nothing is lost when processes die, and no bit changes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
 from tests.waiting import wait_until
 
-from .processes import dask, free_port, kept_running, simulations
+from .processes import Cluster, dask, free_port, kept_running, simulations
 
 CIRCUIT = volume(9)
 OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
@@ -163,3 +164,18 @@ def test_a_worker_of_other_versions_refuses_to_serve(client, tmp_path):
     )  # fmt: skip
     assert worker.returncode == 78
     assert "qiskit-aer is 0.0.1 here and 0.18.2 there" in worker.stderr
+
+
+def test_what_a_worker_says_of_its_simulations_is_in_its_log(capfd):
+    cluster = Cluster()
+    try:
+        cluster.add_worker("worker")
+        job = start_run(cluster.client, shots=100_000, max_shot_size=100_000)
+        wait_until(lambda: cluster.runs("worker"), "it simulates")
+        job.cancel()
+        wait_until(lambda: not cluster.runs("worker"), "it has ended")
+    finally:
+        cluster.close()
+    assert re.search(
+        r"aer_dask\.worker.* INFO .*Ending aer-.*: it was cancelled", capfd.readouterr().err
+    )
