@@ -42,6 +42,9 @@ smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://..., else on a rele
 bench: $(VENV)/ready ## measure ratios to plain Aer, and write build/bench.json (REPEATS=3)
 	$(RUN) -W ignore benchmarks/bench.py --repeats $(or $(REPEATS),3)
 
+growth: $(VENV)/ready ## measure the client's time per circuit for few and many, to build/growth.json
+	$(RUN) -W ignore benchmarks/growth.py
+
 # --- tests --------------------------------------------------------------------
 
 test: lint unit-test real-test ## all tests that need no Kubernetes: under 15 minutes on 2 cores
@@ -63,7 +66,7 @@ real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 	$(RUN) -m pytest tests/real $(ARGS)
 
 test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
-	$(RUN) -m tests.cluster.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
+	$(RUN) -m tests.kubernetes.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
 
 CLIENTS := .venv-clients
 
@@ -83,7 +86,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench test lint fix unit-test real-test test-cluster clients conformance
+.PHONY: help setup lock smoke-test bench growth test lint fix unit-test real-test test-cluster clients conformance
 
 # --- chart ---
 
@@ -94,7 +97,7 @@ chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
 
 # --- images and clusters ---
 
-CLUSTER_TOOL := $(PYTHON) -m tests.cluster
+CLUSTER_TOOL := $(PYTHON) -m tests.kubernetes
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aer-dask/bin
 export PATH := $(TOOLS):$(PATH)
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster import EmbeddedCluster
+    from .clusters.embedded import EmbeddedCluster
     from .errors import (
         AerDaskError,
         ExecutorError,
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
         VersionMismatchError,
         WorkerLostError,
     )
-    from .jobset import AerJobSet, JobCancelledError, JobTimeoutError
-    from .plan import Plan
+    from .jobs.errors import JobCancelledError, JobTimeoutError
+    from .jobs.jobset import AerJobSet
     from .primitives import EstimatorV2, SamplerV2
+    from .runs.plan import Plan
     from .simulator import AerSimulator
 
 __version__ = version("aer-dask")
 
 _HOMES = {
     "AerDaskError": "errors",
-    "AerJobSet": "jobset",
+    "AerJobSet": "jobs.jobset",
     "AerSimulator": "simulator",
-    "EmbeddedCluster": "cluster",
+    "EmbeddedCluster": "clusters.embedded",
     "EstimatorV2": "primitives",
     "ExecutorError": "errors",
     "InsufficientMemoryError": "errors",
-    "JobCancelledError": "jobset",
-    "JobTimeoutError": "jobset",
-    "Plan": "plan",
+    "JobCancelledError": "jobs.errors",
+    "JobTimeoutError": "jobs.errors",
+    "Plan": "runs.plan",
     "SamplerV2": "primitives",
     "VersionMismatchError": "errors",
     "WorkerLostError": "errors",

@@ -4,9 +4,10 @@ AerDaskError
 ├── VersionMismatchError     client, scheduler and workers do not run the same versions
 ├── InsufficientMemoryError  a circuit cannot fit in any worker
 ├── WorkerLostError          a task lost its worker or its Aer process, again and again
+│   └── OutOfMemoryError     its Aer process was killed for lack of memory (within aer_dask)
 └── ExecutorError            the executor is unusable: closed, broken or of an unknown kind
 
-qiskit.providers.JobError    (in aer_dask.jobset: workers do without importing Qiskit)
+qiskit.providers.JobError    (in aer_dask.jobs: workers do without importing Qiskit)
 ├── JobCancelledError        the result of a cancelled job was asked for
 └── JobTimeoutError          the result was not there in time
 """
@@ -26,6 +27,22 @@ class InsufficientMemoryError(AerDaskError):
 
 class WorkerLostError(AerDaskError):
     """A task lost its worker or its Aer process; final once it has been sent four times."""
+
+
+class OutOfMemoryError(WorkerLostError):
+    """A task's Aer process was killed for lack of memory; a larger worker may do.
+
+    Args:
+        message: what happened.
+        limit: bytes that the worker has for its simulations; None if it does not know.
+    """
+
+    def __init__(self, message: str, limit: int | None = None) -> None:
+        super().__init__(message, limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ExecutorError(AerDaskError):

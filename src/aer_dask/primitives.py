@@ -29,6 +29,7 @@ from qiskit_aer.primitives.sampler_v2 import (
     _prepare_memory,
 )
 
+from .burst import burst
 from .simulator import AerSimulator, Request
 
 
@@ -48,13 +49,13 @@ def _backend(given: Any, executor: Any) -> qiskit_aer.AerSimulator:
     return AerSimulator.from_backend(given, executor=executor)
 
 
-class _Spread:
+class _OnExecutor:
     """What the two primitives share: their backend, and whether it has an executor."""
 
     _backend: Any
     options: Any
 
-    def _is_spread(self) -> bool:
+    def _has_executor(self) -> bool:
         return (
             isinstance(self._backend, AerSimulator)
             and self._backend._get_executor(**self.options.run_options) is not None
@@ -74,7 +75,7 @@ class _Spread:
         return primitive
 
 
-class EstimatorV2(_Spread, aer.EstimatorV2):  # type: ignore[misc]
+class EstimatorV2(_OnExecutor, aer.EstimatorV2):  # type: ignore[misc]
     """Aer's EstimatorV2 that estimates all pubs, and all rows of their parameters, at once.
 
     Args:
@@ -89,11 +90,11 @@ class EstimatorV2(_Spread, aer.EstimatorV2):  # type: ignore[misc]
         self._backend = _new_backend(self._options.backend_options, executor)
 
     def _run(self, pubs: list[EstimatorPub]) -> PrimitiveResult:
-        if not self._is_spread() or not pubs:
+        if not self._has_executor() or not pubs:
             return super()._run(pubs)
-        job = self._backend.run_batches(
-            [self._request(pub) for pub in pubs], **self.options.run_options
-        )
+        with burst():
+            requests = [self._request(pub) for pub in pubs]
+            job = self._backend.run_batches(requests, **self.options.run_options)
         results = [self._evaluate(*each) for each in zip(pubs, job.results(), strict=True)]
         return PrimitiveResult(results, metadata={"version": 2})
 
@@ -128,7 +129,7 @@ class EstimatorV2(_Spread, aer.EstimatorV2):  # type: ignore[misc]
         )
 
 
-class SamplerV2(_Spread, aer.SamplerV2):  # type: ignore[misc]
+class SamplerV2(_OnExecutor, aer.SamplerV2):  # type: ignore[misc]
     """Aer's SamplerV2 that samples all pubs at once, whatever their numbers of shots.
 
     Args:
@@ -152,7 +153,7 @@ class SamplerV2(_Spread, aer.SamplerV2):  # type: ignore[misc]
         self._backend = _new_backend(self._options.backend_options, executor)
 
     def _run(self, pubs: list[SamplerPub]) -> PrimitiveResult:
-        if not self._is_spread() or not pubs:
+        if not self._has_executor() or not pubs:
             return super()._run(pubs)
         groups: dict[int, list[int]] = {}  # Aer runs the pubs of one number of shots together
         for index, pub in enumerate(pubs):

@@ -11,11 +11,16 @@ from qiskit import QuantumCircuit
 from qiskit.providers import Options
 from qiskit_aer import AerError
 
-from . import dispatch, portable
-from .assemble import assemble
-from .jobset import AerJobSet
-from .plan import Plan
-from .run import Run
+from .burst import burst
+from .compile.assemble import assemble
+from .executors import portable
+from .executors.choose import dispatcher
+from .jobs.jobset import AerJobSet
+from .runs import options as own_options
+from .runs.costs import CostModel
+from .runs.options import RunOptions
+from .runs.plan import Plan
+from .runs.run import Run
 
 #: The arguments of one run: circuits, parameter_binds, options.
 Request = tuple[
@@ -68,9 +73,14 @@ class AerSimulator(qiskit_aer.AerSimulator):
         >>> backend.run(circuits, shots=10_000, seed_simulator=7).result()     # doctest: +SKIP
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        #: what runs of this backend have learnt about how long simulations take
+        self._costs = CostModel()
+
     @classmethod
     def _default_options(cls) -> Options:
-        return SimulatorOptions(**super()._default_options(), seed_policy="aer")
+        return SimulatorOptions(**super()._default_options(), **own_options.DEFAULTS)
 
     def run(
         self,
@@ -96,6 +106,7 @@ class AerSimulator(qiskit_aer.AerSimulator):
             InsufficientMemoryError: if a circuit fits in no worker.
         """
         if self._get_executor(**run_options) is None:
+            RunOptions.of(self.options, run_options)  # refuses them here, too
             run_options.pop("executor", None)
             return super().run(circuits, parameter_binds, **run_options)
         return self.run_batches([(circuits, parameter_binds, {})], **run_options)
@@ -115,7 +126,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
             Exception: as :meth:`run`; AerError if there is no executor.
         """
         run = self._compiled(batches, run_options)
-        job = AerJobSet(run, self._dispatcher(run_options))
+        executor = self._required_executor(run_options)
+        job = AerJobSet(run, dispatcher(executor), executor)
         job.submit()
         return job
 
@@ -131,28 +143,26 @@ class AerSimulator(qiskit_aer.AerSimulator):
             AerError: as :meth:`run`; and if there is no executor.
         """
         run = self._compiled([(circuits, parameter_binds, {})], run_options)
-        plan = run.planner(self._dispatcher(run_options).slots()).plan()
+        plan = run.planner(dispatcher(self._required_executor(run_options)).slots()).plan()
         return plan.with_bytes([run.payload(task) for task in plan.tasks], run.shared)
 
     def _get_executor(self, **run_options: Any) -> Any:
         return portable.unpacked(super()._get_executor(**run_options))
 
-    def _dispatcher(self, run_options: dict[str, Any]) -> dispatch.Dispatcher:
+    def _required_executor(self, run_options: dict[str, Any]) -> Any:
         executor = self._get_executor(**run_options)
         if executor is None:
             raise AerError("There is no executor to spread the circuits over; set executor=...")
-        return dispatch.dispatcher(executor)
+        return executor
 
     def _compiled(self, batches: Sequence[Request], run_options: dict[str, Any]) -> Run:
-        compiled = [
-            assemble(self, _as_list(circuits), binds, {**run_options, **options})
-            for circuits, binds, options in batches
-        ]
-        sizes = {
-            name: run_options.get(name, getattr(self.options, name))
-            for name in ("max_job_size", "max_shot_size", "seed_policy")
-        }
-        return Run(self, compiled, **sizes)
+        options = RunOptions.of(self.options, run_options)
+        with burst():
+            compiled = [
+                assemble(self, _as_list(circuits), binds, {**run_options, **own})
+                for circuits, binds, own in batches
+            ]
+            return Run(self, compiled, options, self._costs)
 
 
 def _as_list(circuits: QuantumCircuit | Iterable[QuantumCircuit]) -> list[QuantumCircuit]:

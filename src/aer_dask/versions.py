@@ -30,7 +30,7 @@ def installed() -> dict[str, str | None]:
     return get_package_info(PACKAGES)
 
 
-def differences(here: Versions, there: Versions) -> str:
+def _mismatch(here: Versions, there: Versions) -> str:
     """What differs, in words: 'qiskit is 2.6.2 here and 2.5.0 there'; empty if nothing does."""
     return ", ".join(
         f"{name} is {here[name] or 'missing'} here and {there.get(name) or 'missing'} there"
@@ -50,8 +50,8 @@ def require_same(here: Versions, others: Mapping[str, Versions]) -> None:
         VersionMismatchError: naming the first that differs, with exact versions.
     """
     for name, there in others.items():
-        if found := differences(here, there):
-            more = sum(bool(differences(here, other)) for other in others.values()) - 1
+        if found := _mismatch(here, there):
+            more = sum(bool(_mismatch(here, other)) for other in others.values()) - 1
             raise VersionMismatchError(
                 f"Versions differ between this process and {name}"
                 f"{f' (and {more} more)' if more else ''}: {found}. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,12 @@ def test_the_search_for_unknown_keys_finds_them() -> None:
 def test_the_templates_together_read_the_whole_first_level() -> None:
     text = "".join(p.read_text() for p in TEMPLATES)
     assert [key for key in SCHEMA if key != "global" and f".Values.{key}" not in text] == []
+
+
+def test_a_helper_of_a_role_holds_no_whole_resource() -> None:
+    """A resource is found by its file's name."""
+    helpers = (CHART / "templates").glob("*/_*.tpl")
+    assert [h.name for h in helpers if re.search(r"^kind:", h.read_text(), re.M)] == []
 
 
 def test_the_readme_and_the_schema_are_up_to_date() -> None:

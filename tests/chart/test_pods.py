@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any
 
 import distributed
 import pytest
+import yaml
+from dask.config import collect_env
+from distributed.comm.addressing import uri_from_host_port
+from distributed.utils import clean_dashboard_address
 
-from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, render
+from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, quantity, render, run_helm
 
 VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
 WORKER = "Deployment/worker-default"
@@ -51,6 +56,15 @@ def test_every_pod_can_write_where_programs_expect_to(everything: Manifests) -> 
         assert {"/tmp", environment(everything, key)["HOME"]} <= mounts
 
 
+def test_what_a_pod_may_write_fits_into_its_limit(everything: Manifests) -> None:
+    """Else it would be evicted before a folder is full."""
+    for key, pod in pods(everything).items():
+        folders = [v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if "emptyDir" in v]
+        limit = pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]
+        assert folders, key
+        assert sum(map(quantity, folders)) < quantity(limit), key  # the rest is for logs
+
+
 def test_no_pod_holds_a_service_account_token_and_there_are_no_rules(default: Manifests) -> None:
     assert all(pod["automountServiceAccountToken"] is False for pod in pods(default).values())
     assert not {"Role", "RoleBinding", "ClusterRole"} & {m["kind"] for m in default.values()}
@@ -81,6 +95,61 @@ def test_only_the_releases_own_pods_reach_scheduler_and_workers(default: Manifes
     assert spec["ingress"] == [{"from": [{"podSelector": {"matchLabels": own}}]}]
 
 
+def test_who_may_read_metrics_reaches_no_port_on_which_code_can_be_run() -> None:
+    prometheus = [{"namespaceSelector": {}}]
+    manifests = render({"networkPolicy.metricsFrom": prometheus})
+    own, metrics = manifests["NetworkPolicy/release"]["spec"]["ingress"]
+    assert prometheus[0] not in own["from"]
+    assert metrics == {"from": prometheus, "ports": [{"port": "http"}]}
+    for key in ("Deployment/scheduler", WORKER):
+        ports = {p["name"]: p["containerPort"] for p in container(manifests, key)["ports"]}
+        assert ports["http"] == 8787
+
+
+def test_the_values_files_let_nobody_but_the_release_run_code() -> None:
+    for file in sorted((ROOT / "values").rglob("*.yaml")):
+        policy = render({}, file)["NetworkPolicy/release"]["spec"]["ingress"]
+        assert [len(rule["from"]) for rule in policy if "ports" not in rule] == [1], file
+
+
+# --- addresses ---
+
+
+@pytest.mark.parametrize("ip", ["10.0.0.1", "fd00::5"])
+def test_a_worker_is_found_at_its_pods_address_of_either_family(
+    default: Manifests, ip: str
+) -> None:
+    command, env = container(default, WORKER)["command"], environment(default, WORKER)
+    assert env["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    host = command[command.index("--host") + 1].replace("$(POD_IP)", ip)
+    url_host = f"[{ip}]" if ":" in ip else ip
+    assert uri_from_host_port(host, None, 0) == f"tcp://{url_host}:0"
+
+
+@pytest.mark.parametrize("key", ["Deployment/scheduler", WORKER])
+def test_health_and_metrics_are_served_on_all_addresses_of_both_families(
+    default: Manifests, key: str
+) -> None:
+    command = container(default, key)["command"]
+    [served] = clean_dashboard_address(command[command.index("--dashboard-address") + 1])
+    addresses = {
+        alias["ip"]
+        for alias in pods(default)[key]["hostAliases"]
+        if served["address"] in alias["hostnames"]
+    }
+    assert (addresses, served["port"]) == ({"0.0.0.0", "::"}, 8787)
+
+
+def test_the_scheduler_listens_on_localhost_too_where_kubectl_port_forward_ends(
+    default: Manifests,
+) -> None:
+    assert "--host" not in container(default, "Deployment/scheduler")["command"]
+
+
+def test_jupyter_listens_on_all_addresses_of_both_families(default: Manifests) -> None:
+    assert "--ip=*" in container(default, "Deployment/jupyter")["command"]
+
+
 # --- workers ---
 
 
@@ -92,11 +161,42 @@ def test_a_worker_runs_one_task_at_a_time_with_the_version_gate_loaded(default: 
         assert command[command.index(option) + 1] == "aer_dask.worker"
 
 
-def test_a_worker_that_is_to_go_finishes_its_task_first(default: Manifests) -> None:
-    command = container(default, WORKER)["command"]
-    at = command.index("aer_dask.drain")
-    assert command[at - 1] == "--preload-nanny"
+def test_a_worker_that_is_to_go_has_time_to_finish_its_task(default: Manifests) -> None:
     assert pods(default)[WORKER]["terminationGracePeriodSeconds"] >= 2 * TWO_MINUTES
+
+
+#: What a worker's pod has besides an embedded cluster's worker, or has otherwise, with the reason.
+DIFFERS = {
+    "--host": "an embedded cluster is on one machine; a pod's address is Kubernetes' to give",
+    "--memory-limit": "an embedded worker gets a share of the machine, a pod has its own limit",
+    "--name": "the pod's, so that the dashboard and kubectl speak of the same worker",
+    "--dashboard-address": "probes and Prometheus ask a pod; nobody asks an embedded worker",
+    "AER_DASK_THREADS": "the pod's own CPU limit, or `threads`",
+    "MEMORY_LIMIT": "for --memory-limit",
+    "POD_NAME": "for --name",
+    "POD_IP": "for --host",
+    "HOME": "the root file system is read-only",
+}
+
+
+@pytest.mark.parametrize("key", ["Deployment/scheduler", WORKER])
+def test_pods_and_the_embedded_cluster_have_the_same_settings_of_dask(
+    default: Manifests, key: str
+) -> None:
+    from aer_dask.clusters.settings import DASK_SETTINGS
+
+    env = {k: v for k, v in environment(default, key).items() if k not in DIFFERS}
+    assert collect_env(env) == collect_env(DASK_SETTINGS)
+    assert env.keys() == DASK_SETTINGS.keys()
+
+
+def test_pods_and_the_embedded_cluster_have_the_same_flags_of_workers(default: Manifests) -> None:
+    from aer_dask.clusters.settings import WORKER_FLAGS
+
+    flags = container(default, WORKER)["command"][3:]
+    pairs = list(zip(flags[::2], flags[1::2], strict=True))
+    same = [word for pair in pairs if pair[0] not in DIFFERS for word in pair]
+    assert same == list(WORKER_FLAGS)
 
 
 def test_a_worker_has_the_name_threads_and_memory_of_its_pod(default: Manifests) -> None:
@@ -207,6 +307,30 @@ def test_a_random_token_is_long_and_no_two_are_alike() -> None:
     assert first != second
 
 
+def test_nobody_can_guess_the_token_from_what_restarts_its_pod() -> None:
+    """Whoever may read pods could try tokens by the million on a plain hash."""
+
+    def jupyter(token: str, namespace: str) -> str:
+        options = ["--namespace", namespace, "--set", f"jupyter.auth.token={token}"]
+        done = run_helm("template", "aer", CHART, *options)
+        pod = next(
+            m
+            for m in yaml.safe_load_all(done.stdout)
+            if m and m["kind"] == "Deployment" and m["metadata"]["name"].endswith("jupyter")
+        )
+        return str(pod["spec"]["template"]["metadata"]["annotations"]["checksum/auth"])
+
+    token = "password12345678"
+    auth = {"existingSecret": "", "existingSecretKey": "token", "token": token}
+    plain = {
+        hashlib.sha256(text.encode()).hexdigest()
+        for text in (token, json.dumps(auth, separators=(",", ":")))
+    }
+    assert jupyter(token, "quantum") not in plain
+    assert jupyter(token, "quantum") != jupyter(token, "other"), "not salted"
+    assert jupyter(token, "quantum") == jupyter(token, "quantum")
+
+
 def test_the_token_is_written_nowhere_but_in_its_secret() -> None:
     token = "a-token-of-many-letters"
     manifests = render({"jupyter.auth.token": token}, EVERYTHING)
@@ -228,6 +352,8 @@ def test_an_upgrade_restarts_jupyter_only_when_its_token_is_set_anew() -> None:
 
     assert jupyter({}) == jupyter({"jupyter.persistence.size": "1Gi"})
     assert jupyter({}) != jupyter({"jupyter.auth.token": "x" * 16})
+    assert jupyter({"jupyter.auth.token": "y" * 16}) != jupyter({"jupyter.auth.token": "x" * 16})
+    assert jupyter({}) != jupyter({"jupyter.auth.existingSecret": "mine"})
 
 
 def test_helm_test_checks_connection_versions_and_both_smoke_scripts(default: Manifests) -> None:

@@ -11,7 +11,27 @@ from .rendering import refusal
 NULL_LIMITS = {"resources": {"limits": {"cpu": None}, "requests": {"cpu": None}}}
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"commonLabels": {"app.kubernetes.io/name": "x"}},
+        "commonLabels sets app.kubernetes.io/name, by which the chart tells pods apart",
+    ),
+    (
+        {"worker.podLabels": {"app.kubernetes.io/component": "x"}},
+        "worker.podLabels sets app.kubernetes.io/component",
+    ),
+    (
+        {"workerGroups.gpu.podLabels": {"aer-dask/worker-group": "x"}},
+        "workerGroups.gpu.podLabels sets aer-dask/worker-group",
+    ),
     ({"image.digest": "latest"}, "image.digest latest is no digest"),
+    (
+        {"scheduler.service.loadBalancerClass": "own"},
+        "scheduler.service.loadBalancerClass is given, but scheduler.service.type is ClusterIP",
+    ),
+    (
+        {"jupyter.service.loadBalancerClass": "own", "jupyter.service.type": "NodePort"},
+        "jupyter.service.loadBalancerClass is given, but jupyter.service.type is NodePort",
+    ),
     ({"scheduler.service.type": "LoadBalancer"}, "set scheduler.service.loadBalancerSourceRanges"),
     ({"jupyter.auth.token": "secret"}, "jupyter.auth.token has fewer than 16 characters"),
     ({"jupyter.baseUrl": "/lab"}, "jupyter.baseUrl /lab must begin and end with a slash"),
@@ -25,11 +45,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tls.mode": "existingSecret"}, "needs tls.existingSecret, the name of a Secret"),
     ({"tls.existingSecret": "mine"}, "tls.existingSecret is given, but tls.mode is disabled"),
     ({"tls.mode": "certManager"}, "needs tls.issuerRef.name"),
+    ({"tls.renewBefore": "9000h"}, "tls.renewBefore 9000h is not shorter than tls.duration 8760h"),
     (
         {"scheduler.service.type": "NodePort"},
         "scheduler.service.type NodePort publishes the scheduler, but networkPolicy keeps",
     ),
-    ({"metrics.podMonitor.enabled": True}, "scrape pods, but networkPolicy keeps it out"),
+    ({"metrics.podMonitor.enabled": True}, "it out; add it to networkPolicy.metricsFrom"),
     ({"workerGroups": {"default": None}}, "workerGroups is empty, so no worker would run"),
     ({"workerGroups.Big_One": {}}, "workerGroups.Big_One names pods"),
     ({"workerGroups.a-name-of-more-than-twenty": {}}, "at most 20 lower-case letters"),
@@ -47,6 +68,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"worker.replicas": "two"}, "'/worker/replicas': got string, want"),
     ({"worker.autoscaling.minReplicas": 0}, "'/worker/autoscaling/minReplicas': minimum"),
     ({"tls.mode": "on"}, "'/tls/mode': value must be one of 'disabled', 'generated'"),
+    ({"tls.duration": "a year"}, "'/tls/duration': 'a year' does not match pattern"),
     ({"image.pullPolicy": "Sometimes"}, "'/image/pullPolicy': value must be one of 'Always'"),
     ({"daskSettings.distributed": "x"}, "invalid propertyName 'distributed'"),
     ({"metrics.podMonitor.interval": "often"}, "'/metrics/podMonitor/interval'"),

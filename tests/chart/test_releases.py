@@ -98,9 +98,51 @@ def test_gpu_values_add_a_group_that_asks_for_a_gpu() -> None:
     assert "Deployment/worker-default" in manifests
 
 
+def test_no_values_file_keeps_a_node_from_being_drained() -> None:
+    """kOps and every upgrade of nodes wait for a budget of zero until they fail."""
+    for file in (ROOT / "values").rglob("*.yaml"):
+        for key, manifest in render({}, file).items():
+            if manifest["kind"] == "PodDisruptionBudget":
+                assert manifest["spec"]["maxUnavailable"] not in (0, "0%"), f"{file.name}: {key}"
+
+
+def test_no_file_says_that_a_scheduler_takes_its_jobs_with_it() -> None:
+    """Clients take their jobs to the scheduler that comes after it."""
+    for file in [CHART / "values.yaml", CHART / "README.md", *(ROOT / "values").rglob("*.yaml")]:
+        words = re.sub(r"[\s#]+", " ", file.read_text())
+        assert not re.search(r"loses all (running )?jobs", words), file
+
+
 def test_no_values_file_holds_a_secret() -> None:
     for file in VALUES_FILES:
         assert not re.search(r"(?i)^\s*(token|password):\s*\S", file.read_text(), re.M), file
+
+
+# --- names and labels ---
+
+
+def test_labels_are_valid_for_a_version_with_build_metadata(tmp_path: Path) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    about = (chart / "Chart.yaml").read_text().replace("ersion: 0.1.0", "ersion: 0.1.0+build.5")
+    (chart / "Chart.yaml").write_text(about)
+    values: Values = {"image.tag": "0.1.0"}
+    for manifest in yaml.safe_load_all(text(values, EVERYTHING, chart=chart)):
+        labels = (manifest or {"metadata": {}})["metadata"].get("labels", {})
+        for label, value in labels.items():
+            assert re.fullmatch(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", value), label
+
+
+def test_releases_whose_names_differ_only_at_the_end_share_no_name() -> None:
+    def names(release: str) -> set[str]:
+        done = run_helm("template", release, CHART, "--set", "nameOverride=a-long-name-of-its-own")
+        return {m["metadata"]["name"] for m in yaml.safe_load_all(done.stdout) if m}
+
+    first, second = names("a" * 50 + "one"), names("a" * 50 + "two")
+    assert first
+    assert not first & second
+    services = [name for name in first if name.endswith("-scheduler")]
+    assert services
+    assert all(len(name) <= 63 and "--" not in name for name in services)
 
 
 # --- NOTES.txt ---

@@ -16,7 +16,7 @@ BOX = f"{SPEC}.containers.0"
 HPA = "HorizontalPodAutoscaler/worker-default"
 PROBE = {"exec": {"command": ["true"]}}
 ABSENT = object()
-#: Without this, what publishes or scrapes the scheduler needs networkPolicy.allowFrom, too.
+#: Without this, what publishes or scrapes the scheduler needs a peer in networkPolicy, too.
 OPEN = {"networkPolicy.enabled": False}
 
 
@@ -54,6 +54,8 @@ CASES = [
          "Deployment/jupyter spec.template.metadata.labels", {"team": "q"}),
     case("commonAnnotations", {"team": "q"}, "are on every resource and pod",
          "Deployment/scheduler metadata.annotations", {"team": "q"}),
+    case("revisionHistoryLimit", 1, "is how many old ReplicaSets are kept",
+         "Deployment/worker-default spec.revisionHistoryLimit", 1),
     case("image.registry", "r.example.com/q", "stands before the repository",
          f"Deployment/scheduler {BOX}.image", "r.example.com/q/aer-dask:0.1.0"),
     case("image.repository", "sim", "names the images",
@@ -117,6 +119,15 @@ CASES = [
          f"Deployment/scheduler {SPEC}.priorityClassName", "high"),
     case("pod.runtimeClassName", "nvidia", "sets the container runtime",
          f"Deployment/worker-default {SPEC}.runtimeClassName", "nvidia"),
+    case("pod.dnsConfig", {"options": [{"name": "ndots", "value": "1"}]},
+         "changes how pods look names up", f"Deployment/worker-default {SPEC}.dnsConfig",
+         {"options": [{"name": "ndots", "value": "1"}]}),
+    case("pod.tmp", {"sizeLimit": "9Gi"}, "is the size of /tmp",
+         f"Deployment/worker-default {SPEC}.volumes",
+         [{"name": "tmp", "emptyDir": {"sizeLimit": "9Gi"}}]),
+    case("pod.home", {"sizeLimit": "9Gi"}, "is the size of the home directory",
+         f"Deployment/scheduler {SPEC}.volumes",
+         [{"name": "home", "emptyDir": {"sizeLimit": "9Gi"}}]),
     case("pod.terminationGracePeriodSeconds", 5, "is the time to stop",
          f"Deployment/scheduler {SPEC}.terminationGracePeriodSeconds", 5),
     case("pod.podSecurityContext", {"runAsUser": 7}, "changes the pod's security context",
@@ -139,6 +150,10 @@ CASES = [
     case("scheduler.service.loadBalancerSourceRanges", ["10.0.0.0/8"], "limit its load balancer",
          "Service/scheduler spec.loadBalancerSourceRanges", ["10.0.0.0/8"],
          **OPEN, **{"scheduler.service.type": "LoadBalancer"}),
+    case("scheduler.service.loadBalancerClass", "own", "picks who makes the load balancer",
+         "Service/scheduler spec.loadBalancerClass", "own",
+         **OPEN, **{"scheduler.service.type": "LoadBalancer",
+                    "scheduler.service.loadBalancerSourceRanges": ["10.0.0.0/8"]}),
     case("scheduler.podDisruptionBudget.enabled", True, "keeps it from being evicted",
          "PodDisruptionBudget/scheduler spec.maxUnavailable", 0),
     case("scheduler.podDisruptionBudget.maxUnavailable", 1, "allows evictions",
@@ -201,6 +216,9 @@ CASES = [
          "Service/jupyter metadata.annotations", {"a": "b"}),
     case("jupyter.service.loadBalancerSourceRanges", ["10.0.0.0/8"], "limit its load balancer",
          "Service/jupyter spec.loadBalancerSourceRanges", ["10.0.0.0/8"]),
+    case("jupyter.service.loadBalancerClass", "own", "picks who makes its load balancer",
+         "Service/jupyter spec.loadBalancerClass", "own",
+         **{"jupyter.service.type": "LoadBalancer"}),
     case("jupyter.podDisruptionBudget.enabled", True, "keeps it from being evicted",
          "PodDisruptionBudget/jupyter spec.maxUnavailable", 0),
     case("jupyter.podDisruptionBudget.maxUnavailable", 1, "allows evictions",
@@ -249,10 +267,19 @@ CASES = [
     case("tls.issuerRef", {"name": "own", "kind": "Issuer"}, "is who signs the certificate",
          "Certificate/tls spec.issuerRef", {"name": "own", "kind": "Issuer"},
          **{"tls.mode": "certManager"}),
+    case("tls.duration", "10000h", "is how long the certificate is valid",
+         "Certificate/tls spec.duration", "10000h",
+         **{"tls.mode": "certManager", "tls.issuerRef": {"name": "own"}}),
+    case("tls.renewBefore", "1000h", "is how long before its end it is renewed",
+         "Certificate/tls spec.renewBefore", "1000h",
+         **{"tls.mode": "certManager", "tls.issuerRef": {"name": "own"}}),
     case("networkPolicy.enabled", False, "opens scheduler and workers to other pods",
          "NetworkPolicy/release", ABSENT),
     case("networkPolicy.allowFrom", [{"namespaceSelector": {}}], "lets more peers in",
          "NetworkPolicy/release spec.ingress.0.from", [{"namespaceSelector": {}}]),
+    case("networkPolicy.metricsFrom", [{"namespaceSelector": {}}], "lets more peers read metrics",
+         "NetworkPolicy/release spec.ingress",
+         [{"from": [{"namespaceSelector": {}}], "ports": [{"port": "http"}]}]),
     case("metrics.serviceMonitor.enabled", True, "has the scheduler scraped",
          "ServiceMonitor/scheduler spec.endpoints.0", {"port": "http", "path": "/metrics"},
          **OPEN),
@@ -343,6 +370,32 @@ def test_every_key_of_pod_may_be_given_to_one_role_and_changes_no_other(
         assert at(changed, where) != at(default, where), one.path
     others = {key for key in default if key.startswith("Deployment") and key != deployment}
     assert {key: changed[key] for key in others} == {key: default[key] for key in others}
+
+
+def test_environment_variables_of_pod_role_and_group_add_up_and_the_nearest_wins() -> None:
+    def variables(**values: str) -> list[dict[str, str]]:
+        return [{"name": name, "value": value} for name, value in values.items()]
+
+    manifests = render({
+        "pod.extraEnv": variables(PROXY="pod", LEVEL="pod", ZONE="pod"),
+        "worker.extraEnv": variables(LEVEL="worker", ZONE="worker"),
+        "workerGroups.gpu.extraEnv": variables(ZONE="gpu"),
+    })  # fmt: skip
+
+    def tail(deployment: str) -> object:
+        env = at(manifests, f"Deployment/{deployment} {BOX}.env")
+        assert isinstance(env, list)
+        return env[-3:]
+
+    assert tail("scheduler") == variables(PROXY="pod", LEVEL="pod", ZONE="pod")
+    assert tail("worker-default") == variables(PROXY="pod", LEVEL="worker", ZONE="worker")
+    assert tail("worker-gpu") == variables(PROXY="pod", LEVEL="worker", ZONE="gpu")
+
+
+def test_the_storage_class_dash_means_a_volume_of_no_class() -> None:
+    manifests = render({"jupyter.persistence.storageClass": "-"})
+    assert manifests["PersistentVolumeClaim/jupyter"]["spec"]["storageClassName"] == ""
+    assert "storageClassName" not in render()["PersistentVolumeClaim/jupyter"]["spec"]
 
 
 def test_a_group_can_turn_off_what_worker_turns_on() -> None:

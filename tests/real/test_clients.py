@@ -91,17 +91,13 @@ def test_a_pickle_opens_tls_connections_with_the_files_of_its_client(tmp_path):
         path = tmp_path / name
         path.write_text(getattr(temporary, f"tls_{name}"))
         files[f"tls_{name}"] = str(path)
-    tls = "DASK_DISTRIBUTED__COMM__TLS__"
-    settings = {
-        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
-        f"{tls}CA_FILE": files["tls_ca_file"],
-        **{f"{tls}{role}__{part}": files[f"tls_{role}_{part}".lower()]
-           for role in ("SCHEDULER", "WORKER") for part in ("CERT", "KEY")},
-    }  # fmt: skip
     with (
-        EmbeddedCluster(workers=1, settings=settings, security=Security(**files)) as cluster,
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, preload="aer_dask.worker", dashboard_address=None,
+            security=Security(**files),
+        ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
-    ):
+    ):  # fmt: skip
         assert client.scheduler.address.startswith("tls://")
         client.wait_for_workers(1, timeout=60)
         result, _, clients, _ = run_elsewhere(AerSimulator(executor=client))

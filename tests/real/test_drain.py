@@ -3,17 +3,15 @@
 import os
 
 import pytest
-from distributed import Client
 
 from aer_dask import AerSimulator
-from aer_dask.cluster import DASK_SETTINGS, WORKER_FLAGS
 from aer_dask.testing import differences
 from tests.circuits import pauli_noise, plain, volume
 from tests.waiting import wait_until
 
-from .processes import dask, free_port
+from .processes import Cluster
 
-STRICT = DASK_SETTINGS | {
+STRICT = {
     # a task whose worker goes in the middle of it is lost at once
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     # whoever waits for an answer from a process that is gone fails the test
@@ -21,49 +19,9 @@ STRICT = DASK_SETTINGS | {
 }
 
 
-class Cluster:
-    """A scheduler, and workers to be added by name."""
-
-    def __init__(self):
-        self.address = f"tcp://127.0.0.1:{free_port()}"
-        port = self.address.rpartition(":")[2]
-        self.processes = [dask("scheduler", "--host", "127.0.0.1", "--port", port, **STRICT)]
-        self.client = Client(self.address, timeout=120)
-
-    def add_worker(self, name):
-        """Start a worker, and return its process once it serves."""
-        flags = ["--host", "127.0.0.1", "--name", name, "--no-dashboard", *WORKER_FLAGS]
-        worker = dask("worker", self.address, *flags, "--preload-nanny", "aer_dask.drain", **STRICT)
-        self.processes.append(worker)
-        wait_until(lambda: self.addresses().get(name) in self.watched(), f"worker {name} serves")
-        return worker
-
-    def watched(self):
-        """The addresses of the workers that their nannies have heard from."""
-        return self.client.run(lambda dask_worker: dask_worker.worker_address, nanny=True).values()
-
-    def addresses(self):
-        """The address of each worker, by name."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        return {worker["name"]: address for address, worker in workers.items()}
-
-    def runs(self, name):
-        """Whether a worker runs a task."""
-        address = self.addresses()[name]
-        count = self.client.run(lambda dask_worker: dask_worker.state.executing_count)
-        return count[address]
-
-    def close(self):
-        """End all processes."""
-        self.client.close()
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def cluster():
-    cluster = Cluster()
+    cluster = Cluster(**STRICT)
     yield cluster
     cluster.close()
 
@@ -81,7 +39,7 @@ def test_workers_that_are_replaced_lose_no_task_and_no_data(cluster):
     assert leaving.wait(timeout=120) == 0
     expected = plain(noise, method="statevector").run(circuit, **options).result()
     assert differences(job.result(timeout=120), expected) == []
-    assert set(job._attempts.values()) == {1}, "no task should have been lost"
+    assert set(job.attempts()) == {1}, "no task should have been lost"
     assert data.result() == "kept"
 
 
@@ -111,7 +69,7 @@ def test_a_lone_worker_finishes_its_task_and_leaves_the_result_to_its_successor(
 
 def test_a_worker_without_a_scheduler_goes_at_once(cluster):
     worker = cluster.add_worker("leaving")
-    cluster.processes[0].kill()
+    cluster.kill_scheduler()
     assert worker.wait(timeout=120) == 0
 
 

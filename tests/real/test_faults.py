@@ -1,12 +1,9 @@
 """Nothing is lost when processes die, and no bit changes."""
 
-import concurrent.futures
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import threading
 
 import psutil
 import pytest
@@ -15,19 +12,17 @@ from qiskit.providers import JobStatus
 
 from aer_dask import (
     AerSimulator,
-    ExecutorError,
     VersionMismatchError,
     WorkerLostError,
-    dispatch,
-    jobset,
     versions,
 )
-from aer_dask.cluster import WORKER_FLAGS
+from aer_dask.clusters.settings import WORKER_FLAGS
+from aer_dask.jobs import driver
 from aer_dask.testing import differences
 from tests.circuits import bell, pauli_noise, plain, volume
 from tests.waiting import wait_until
 
-from .processes import dask, free_port
+from .processes import dask, free_port, kept_running, simulations
 
 CIRCUIT = volume(9)
 OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
@@ -38,19 +33,9 @@ def expected():
     return plain(pauli_noise(), method="statevector").run(CIRCUIT, **OPTIONS).result()
 
 
-def start_run(client):
+def start_run(client, **options):
     backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
-    return backend.run(CIRCUIT, max_shot_size=30, **OPTIONS)
-
-
-def children_of(process_id):
-    """The processes that simulate for a worker."""
-    found = []
-    for child in psutil.Process(process_id).children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-            if "aer_dask.serve" in child.cmdline():
-                found.append(child)
-    return found
+    return backend.run(CIRCUIT, **{"max_shot_size": 30, **OPTIONS, **options})
 
 
 def worker_ids(client):
@@ -62,7 +47,7 @@ def test_a_killed_simulation_is_repeated_and_changes_no_bit(own_cluster, expecte
     job = start_run(client)
     wait_until(lambda: job.progress().done, "the first task is done")
     for worker in worker_ids(client):
-        for child in children_of(worker):
+        for child in simulations(worker):
             child.kill()
     assert differences(job.result(timeout=120), expected) == []
 
@@ -77,9 +62,9 @@ def test_a_killed_worker_is_replaced_and_changes_no_bit(own_cluster, expected):
 
 def test_a_worker_that_dies_takes_its_simulations_along(own_cluster):
     client = own_cluster(1)
-    job = start_run(client)
+    job = start_run(client, shots=100_000, max_shot_size=100_000)
     (worker,) = worker_ids(client)
-    (child,) = wait_until(lambda: children_of(worker), "the worker has a child")
+    (child,) = wait_until(lambda: simulations(worker), "the worker has a child")
     wait_until(lambda: child.cpu_times().user > 1, "the child is busy")
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not child.is_running(), "its child is gone, too")
@@ -123,10 +108,15 @@ def test_a_simulation_longer_than_worker_ttl_completes(own_cluster):
 
 
 def test_a_restarted_scheduler_costs_only_what_was_running(expected):
-    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(free_port()), "--no-dashboard"]
-    address = f"tcp://127.0.0.1:{scheduler[4]}"
-    worker = ["worker", address, "--host", "127.0.0.1", "--no-dashboard", *WORKER_FLAGS]
-    with kept_running(scheduler, worker) as processes, Client(address, timeout=120) as client:
+    port = str(free_port())
+    address = f"tcp://127.0.0.1:{port}"
+    with (
+        kept_running(
+            lambda: dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"),
+            lambda: dask("worker", address, "--host", "127.0.0.1", "--no-dashboard", *WORKER_FLAGS),
+        ) as processes,
+        Client(address, timeout=120) as client,
+    ):
         client.wait_for_workers(1, timeout=120)
         job = start_run(client)
         wait_until(lambda: job.progress().done >= 2, "two tasks are done")
@@ -134,37 +124,14 @@ def test_a_restarted_scheduler_costs_only_what_was_running(expected):
         assert differences(job.result(timeout=180), expected) == []
 
 
-@contextlib.contextmanager
-def kept_running(*commands):
-    """Processes of the dask command, started again when they end, as a kubelet does."""
-    processes, ended = [dask(*command) for command in commands], threading.Event()
-
-    def restart():
-        while not ended.wait(0.1):
-            for index, process in enumerate(processes):
-                if process.poll() is not None:
-                    processes[index] = dask(*commands[index])
-
-    kubelet = threading.Thread(target=restart)
-    kubelet.start()
-    try:
-        yield processes
-    finally:
-        ended.set()
-        kubelet.join()
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_cluster, monkeypatch):
-    monkeypatch.setattr(jobset, "ATTEMPTS", 2)
+    monkeypatch.setattr(driver, "ATTEMPTS", 2)
     client = own_cluster(1)
     (worker,) = worker_ids(client)
     backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
     job = backend.run(CIRCUIT, shots=100_000, max_shot_size=100_000)
     while job.status() is not JobStatus.ERROR:
-        for child in children_of(worker):
+        for child in simulations(worker):
             child.kill()
     with pytest.raises(
         WorkerLostError, match=r"was lost 2 times, the last time because: .* killed"
@@ -173,19 +140,14 @@ def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_clus
     assert backend.run(bell()).result(60).success
 
 
-def test_a_broken_process_pool_is_named():
-    with concurrent.futures.ProcessPoolExecutor(1) as pool:
-        pool.submit(os.kill, os.getpid(), 0).result()
-    with pytest.raises(ExecutorError, match="takes no more work"):
-        AerSimulator(executor=pool).run(bell()).result(30)
-
-
 def test_other_versions_are_refused_with_both_named(client, monkeypatch):
     mine = {**versions.installed(), "qiskit": "9.9.9"}
     monkeypatch.setattr(versions, "installed", lambda: mine)
-    dispatch._checked.clear()
-    with pytest.raises(VersionMismatchError, match=r"qiskit is 9\.9\.9 here and 2\.6\.2 there"):
-        AerSimulator(executor=client).run(bell())
+    with (
+        Client(client.scheduler.address, set_as_default=False) as new,
+        pytest.raises(VersionMismatchError, match=r"qiskit is 9\.9\.9 here and 2\.6\.2 there"),
+    ):
+        AerSimulator(executor=new).run(bell())
 
 
 def test_a_worker_of_other_versions_refuses_to_serve(client, tmp_path):

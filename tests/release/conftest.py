@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
-from ..cluster.conftest import kube_config, namespace  # noqa: F401
+from ..kubernetes.conftest import kube_config, namespace  # noqa: F401
 from .release import Release
 
 #: Kinds that operators bring, which this cluster lacks: their name, group and version.

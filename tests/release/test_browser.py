@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from ..cluster import packages
+from ..kubernetes import packages
 from .release import MINIKUBE, Release
 
 pytestmark = pytest.mark.timeout(900)

@@ -11,7 +11,7 @@ import yaml
 from pytest_helm_charts.clusters import Cluster
 
 from ..chart.rendering import CHART, EVERYTHING, MINIKUBE_ROOM, ROOT, Values, quantity
-from ..cluster.manifests import documents, pod
+from ..kubernetes.manifests import documents, pod
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)

@@ -10,7 +10,7 @@ import pytest
 from images import build
 
 from ..chart.rendering import ROOT
-from ..cluster import choice
+from ..kubernetes import choice
 from .release import MINIKUBE, Release, until
 
 pytestmark = [

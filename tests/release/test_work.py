@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ..chart.rendering import ROOT
-from ..cluster.manifests import documents, pod
+from ..kubernetes.manifests import documents, pod
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
@@ -50,7 +50,7 @@ while not (job.progress().done and busy):
 print(busy.pop(), flush=True)
 result = job.result()
 plain = qiskit_aer.AerSimulator().run([circuit] * 8, **options).result()
-print("differences:", differences(result, plain), "attempts:", set(job._attempts.values()))
+print("differences:", differences(result, plain), "attempts:", set(job.attempts()))
 """
 #: A busy worker should take far more CPU than it requests, and an idle one far less.
 SCALED = {

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
-from aer_dask.analysis import CostModel, Profile
-from aer_dask.assemble import assemble
+from aer_dask.compile.analysis import Profile
+from aer_dask.compile.assemble import assemble
+from aer_dask.runs.costs import CostModel
 from tests.circuits import NOISES, conditional, mid_circuit, plain, random_circuits, zoo
 
 

@@ -12,10 +12,12 @@ from qiskit.quantum_info import random_unitary
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from aer_dask import AerSimulator, InsufficientMemoryError
-from aer_dask.assemble import assemble
-from aer_dask.execute import run_task
-from aer_dask.run import Run
+from aer_dask.compile.assemble import assemble
+from aer_dask.runs.collect import Collector
+from aer_dask.runs.options import RunOptions
+from aer_dask.runs.run import Run
 from aer_dask.testing import differences
+from aer_dask.worker.execute import simulate
 from tests.circuits import (
     ANGLE,
     NOISES,
@@ -39,14 +41,16 @@ def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", 
     backend = AerSimulator(noise_model=noise, method=method)
     sizes = {k: run_options.pop(k) for k in ("max_job_size", "max_shot_size", "seed_policy")
              if k in run_options}  # fmt: skip
-    run = Run(backend, [assemble(backend, circuits, binds, run_options)], **sizes)
-    tasks, again = list(run.planner(slots).plan().tasks), []
-    for task in reversed(tasks):
-        again += run.collect(task, run_task(run.payload(task), run.shared))
+    run = Run(
+        backend, [assemble(backend, circuits, binds, run_options)], RunOptions.of(None, sizes)
+    )
+    collector, again = Collector(run), []
+    for task in reversed(run.planner(slots).plan().tasks):
+        again += collector.add(task, simulate(run.payload(task), run.shared))
     for index in dict.fromkeys(again):
         whole = run.planner(slots).whole(index)
-        run.collect(whole, run_task(run.payload(whole), run.shared))
-    return run.results("job", 0.0)[0]
+        collector.add(whole, simulate(run.payload(whole), run.shared))
+    return collector.results("job", 0.0)[0]
 
 
 def assert_same(circuits, binds=None, *, noise=None, method="automatic", sizes=None, **run_options):
@@ -191,18 +195,19 @@ def test_what_cannot_be_split_is_run_whole(kind):
 def test_a_slice_that_comes_after_the_whole_that_replaced_it_changes_nothing():
     backend = AerSimulator(method="statevector")
     options = {"shots": 30, "seed_simulator": 1, "memory": True}
-    run = Run(backend, [assemble(backend, [mid_circuit()], None, options)], max_shot_size=10)
+    run = Run(backend, [assemble(backend, [mid_circuit()], None, options)], RunOptions(None, 10))
+    collector = Collector(run)
     slices, whole = run.planner(2).plan().tasks, run.planner(2).whole(0)
     for task in (slices[0], whole, slices[1], slices[0]):
-        run.collect(task, run_task(run.payload(task), run.shared))
+        collector.add(task, simulate(run.payload(task), run.shared))
     expected = plain(method="statevector").run(mid_circuit(), **options).result()
-    assert differences(run.results("job", 0.0)[0], expected) == []
+    assert differences(collector.results("job", 0.0)[0], expected) == []
 
 
 def test_memory_is_checked_for_all_batches_of_a_run():
     backend = AerSimulator(method="statevector")
     batches = [assemble(backend, [volume(n)], None, {}) for n in (6, 2)]
-    assert Run(backend, batches).check_memory(None) == 16 * 2**6
+    Run(backend, batches).check_memory(16 * 2**6)
     with pytest.raises(InsufficientMemoryError, match="6 qubits, statevector"):
         Run(backend, batches).check_memory(16 * 2**5)
 

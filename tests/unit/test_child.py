@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from aer_dask import codec
-from aer_dask.assemble import assemble
-from aer_dask.child import Children
+from aer_dask.compile import codec
+from aer_dask.compile.assemble import assemble
 from aer_dask.errors import WorkerLostError
-from aer_dask.run import Run
+from aer_dask.runs.run import Run
+from aer_dask.worker.child import Children
 from tests.circuits import bell, plain
 
 
@@ -54,3 +54,19 @@ def test_a_task_cancelled_before_it_has_a_child_never_runs(children, task):
         children.run("early", *task)
     assert time.monotonic() - started < 1
     assert children.run("late", *task)
+
+
+class Hostile:
+    """Raises, when it is unpickled, an exception that cannot be pickled."""
+
+    def __reduce__(self):
+        code = (
+            "class Local(Exception):\n    def __reduce__(self): raise TypeError\nraise Local('why')"
+        )
+        return exec, (code,)
+
+
+def test_an_exception_that_cannot_be_pickled_is_told_by_its_text(children, task):
+    with pytest.raises(RuntimeError, match="Local: why"):
+        children.run("bad", codec.encode(Hostile()), task[1])
+    assert children.run("next", *task)

@@ -6,8 +6,8 @@ import pytest
 from qiskit_aer import AerSimulator
 from qiskit_aer.backends.aer_compiler import assemble_circuits
 
-from aer_dask import codec
-from aer_dask.assemble import assemble
+from aer_dask.compile import codec
+from aer_dask.compile.assemble import assemble
 from tests.circuits import volume, zoo
 
 ZOO = zoo()

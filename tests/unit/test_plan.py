@@ -1,10 +1,13 @@
 """Every shot of every circuit is in exactly one task, with Aer's own seed."""
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aer_dask.analysis import Profile
-from aer_dask.plan import SEED_STRIDE, Experiment, Planner
+from aer_dask.compile.analysis import Profile
+from aer_dask.runs.experiments import Experiment
+from aer_dask.runs.options import RunOptions
+from aer_dask.runs.plan import SEED_STRIDE, Planner
 
 LIGHT = Profile("", 3, "statevector", 0, False, False, 1e-3, 0.0)
 HEAVY = Profile("", 3, "statevector", 0, True, False, 0.0, 1e-2)
@@ -17,17 +20,18 @@ def seconds(profile, shots):
 @st.composite
 def planners(draw):
     profiles = draw(st.lists(st.sampled_from([LIGHT, HEAVY]), min_size=1, max_size=12))
-    shots = draw(st.integers(1, 3000))
+    shots = draw(st.integers(1, 500))
     split = draw(st.integers(0, len(profiles)))  # where a second batch begins
     experiments = [
-        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts)
+        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts, seed=7)
         for i, facts in enumerate(profiles)
     ]
     size = st.none() | st.integers(1, 5)
-    return Planner(experiments, 7, draw(st.integers(1, 9)), seconds, draw(size),
-                   draw(st.none() | st.integers(1, 999)), draw(st.booleans()))  # fmt: skip
+    options = RunOptions(draw(size), draw(st.none() | st.integers(1, 999)), draw(st.booleans()))
+    return Planner(experiments, draw(st.integers(1, 9)), seconds, options)
 
 
+@settings(deadline=None)
 @given(planners())
 def test_every_shot_is_planned_once_and_in_order(planner):
     pieces = [piece for task in planner.plan().tasks for piece in task.pieces]
@@ -45,12 +49,12 @@ def test_every_shot_is_planned_once_and_in_order(planner):
 @given(planners())
 def test_sizes_given_by_the_user_are_kept(planner):
     for task in planner.plan().tasks:
-        if planner.max_job_size:
-            assert len(task.experiments()) <= planner.max_job_size
+        if planner.options.max_job_size:
+            assert len(task.experiments()) <= planner.options.max_job_size
         for piece in task.pieces:
             whole = planner.experiments[piece.start].shots
-            if planner.max_shot_size and piece.shots != whole:
-                assert piece.shots <= planner.max_shot_size
+            if planner.options.max_shot_size and piece.shots != whole:
+                assert piece.shots <= planner.options.max_shot_size
 
 
 @given(planners())
@@ -58,14 +62,14 @@ def test_seeds_are_those_of_an_unsplit_run(planner):
     for task in planner.plan().tasks:
         for piece in task.pieces:
             experiment = planner.experiments[piece.start]
-            if not planner.independent:
+            if not planner.options.independent:
                 assert piece.seed == 7 + SEED_STRIDE * experiment.ordinal + piece.first_shot
             assert len({planner.experiments[i].batch for i in range(piece.start, piece.stop)}) == 1
 
 
 def plan(profile, count, shots, slots):
     experiments = [Experiment(0, i, 0, i, shots, profile) for i in range(count)]
-    return Planner(experiments, 0, slots, seconds).plan()
+    return Planner(experiments, slots, seconds).plan()
 
 
 def test_a_job_too_small_to_gain_is_one_task():
@@ -77,17 +81,35 @@ def test_work_is_cut_into_a_few_tasks_for_each_slot():
     assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 5 * 2
 
 
+@pytest.mark.parametrize("batches", [1, 1000])
+def test_the_work_of_planning_grows_with_the_number_of_circuits_and_no_faster(batches):
+    def calls(count):
+        asked = 0
+
+        def count_seconds(profile, shots):
+            nonlocal asked
+            asked += 1
+            return seconds(profile, shots)
+
+        experiments = [Experiment(i * batches // count, i, 0, i, 1, LIGHT) for i in range(count)]
+        Planner(experiments, 2, count_seconds).plan()
+        return asked
+
+    assert calls(8000) == pytest.approx(4 * calls(2000), rel=0.02)
+
+
 def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
-    experiments = [Experiment(0, i, 0, i, 1, LIGHT) for i in range(2)]
-    tasks = Planner(experiments, 2**63 - 1, 1, seconds, max_job_size=1).plan().tasks
+    experiments = [Experiment(0, i, 0, i, 1, LIGHT, seed=2**63 - 1) for i in range(2)]
+    tasks = Planner(experiments, 1, seconds, RunOptions(max_job_size=1)).plan().tasks
     assert tasks[1].pieces[0].seed == -(2**63) + SEED_STRIDE - 1
 
 
 def test_independent_seeds_do_not_depend_on_the_cluster():
     profile = Profile("", 3, "stabilizer", 0, False, True, 0.0, 1e-2)
-    experiments = [Experiment(0, 0, 0, 0, 1000, profile)]
+    experiments = [Experiment(0, 0, 0, 0, 1000, profile, seed=5)]
+    options = RunOptions(independent=True)
     pieces = [
-        [p for t in Planner(experiments, 5, slots, seconds, independent=True).plan().tasks
+        [p for t in Planner(experiments, slots, seconds, options).plan().tasks
          for p in t.pieces]
         for slots in (1, 2, 50)
     ]  # fmt: skip

@@ -15,15 +15,20 @@ aer-dask/worker-group: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* A version may hold a plus and be long, the value of a label not. */}}
+{{- define "aer-dask.labelValue" -}}
+{{ . | replace "+" "_" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
 {{/* The metadata of a resource; `annotations` in the dict are its own, besides the common ones. */}}
 {{- define "aer-dask.metadata" -}}
 name: {{ .name }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "aer-dask.selectorLabels" . | nindent 2 }}
-  app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+  app.kubernetes.io/version: {{ include "aer-dask.labelValue" .root.Chart.AppVersion | quote }}
   app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-  helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+  helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "aer-dask.labelValue" }}
   {{- with mergeOverwrite (dict) .root.Values.commonLabels (.labels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -1,10 +1,17 @@
 {{/* Every name the chart gives, each in one place. */}}
 
-{{/* Cut so that the longest name made from it is still a valid Service name (63 characters). */}}
+{{/*
+Cut so that the longest name made from it is still a valid Service name (63 characters). A hash then
+stands for what is cut off: two releases may differ there.
+*/}}
 {{- define "aer-dask.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- .Values.fullnameOverride | default $full | trunc 45 | trimSuffix "-" -}}
+{{- $full = .Values.fullnameOverride | default $full -}}
+{{- if gt (len $full) 45 -}}
+{{- $full = printf "%s-%s" (trunc 36 $full | trimSuffix "-") (sha256sum $full | trunc 8) -}}
+{{- end -}}
+{{- $full -}}
 {{- end }}
 
 {{- define "aer-dask.scheduler.name" -}}
@@ -13,6 +20,14 @@
 
 {{- define "aer-dask.scheduler.address" -}}
 {{ include "aer-dask.tls.scheme" . }}://{{ include "aer-dask.scheduler.name" . }}:8786
+{{- end }}
+
+{{/*
+In a pod, a name of the wildcard addresses 0.0.0.0 and ::, for Dask's HTTP server: by itself it listens
+on IPv4 alone, and it does not take an IPv6 address.
+*/}}
+{{- define "aer-dask.allAddresses" -}}
+all-addresses
 {{- end }}
 
 {{- define "aer-dask.jupyter.name" -}}

@@ -30,8 +30,13 @@ automountServiceAccountToken: {{ $own.apiAccess | default false }}
 serviceAccountName: {{ $own.serviceAccountName | default (include "aer-dask.serviceAccountName" .root) }}
 # a Service called dask-something would become variables that Dask takes for settings
 enableServiceLinks: false
+hostAliases:
+  {{- range list "0.0.0.0" "::" }}
+  - ip: {{ . | quote }}
+    hostnames: [{{ include "aer-dask.allAddresses" $ }}]
+  {{- end }}
 terminationGracePeriodSeconds: {{ int $v.terminationGracePeriodSeconds }}
-{{- range $key, $value := pick $v "affinity" "nodeSelector" "priorityClassName" "runtimeClassName" "tolerations" }}
+{{- range $key, $value := pick $v "affinity" "dnsConfig" "nodeSelector" "priorityClassName" "runtimeClassName" "tolerations" }}
 {{- with $value }}
 {{ toYaml (dict $key .) }}
 {{- end }}
@@ -63,9 +68,10 @@ containers:
   {{- end }}
 volumes:
   - name: tmp
-    emptyDir: {}
+    emptyDir:
+      {{- toYaml $v.tmp | nindent 6 }}
   - name: home
-    {{- toYaml ($own.home | default (dict "emptyDir" dict)) | nindent 4 }}
+    {{- toYaml ($own.home | default (dict "emptyDir" $v.home)) | nindent 4 }}
   {{- if ne .root.Values.tls.mode "disabled" }}
   - {{- include "aer-dask.tls.volume" .root | nindent 4 }}
   {{- end }}

@@ -4,8 +4,23 @@ since a named template can only return text.
 */}}
 {{- define "aer-dask.role" -}}
 {{- $merged := deepCopy .root.Values.pod -}}
-{{- range .over }}{{ $merged = mergeOverwrite $merged (deepCopy (. | default dict)) }}{{ end -}}
+{{- range .over -}}
+{{- $over := deepCopy (. | default dict) -}}
+{{- $env := include "aer-dask.addedEnv" (list $merged.extraEnv $over.extraEnv) | fromYamlArray -}}
+{{- $merged = set (mergeOverwrite $merged $over) "extraEnv" $env -}}
+{{- end -}}
 {{- toYaml $merged -}}
+{{- end }}
+
+{{/* Environment variables, the second list's after the first's; of one name, the second's only. */}}
+{{- define "aer-dask.addedEnv" -}}
+{{- $first := index . 0 | default list -}}
+{{- $second := index . 1 | default list -}}
+{{- $replaced := list -}}
+{{- range $second }}{{ $replaced = append $replaced .name }}{{ end -}}
+{{- $all := list -}}
+{{- range $first }}{{ if not (has .name $replaced) }}{{ $all = append $all . }}{{ end }}{{ end -}}
+{{- concat $all $second | toYaml -}}
 {{- end }}
 
 {{- define "aer-dask.worker.role" -}}

@@ -4,7 +4,7 @@ said at once, each in a sentence that tells what to do.
 */}}
 {{- define "aer-dask.validate" -}}
 {{- $wrong := list -}}
-{{- range list "image" "scheduler" "jupyter" "tls" "networkPolicy" "workers" -}}
+{{- range list "labels" "image" "service" "scheduler" "jupyter" "tls" "networkPolicy" "workers" -}}
 {{- $wrong = append $wrong (include (printf "aer-dask.validate.%s" .) $ | trim) -}}
 {{- end -}}
 {{- with compact $wrong -}}
@@ -12,10 +12,38 @@ said at once, each in a sentence that tells what to do.
 {{- end -}}
 {{- end }}
 
+{{- define "aer-dask.validate.labels" -}}
+{{- $selecting := dict "root" . "component" "any" "group" "any" | include "aer-dask.selectorLabels" | fromYaml -}}
+{{- $given := dict "commonLabels" .Values.commonLabels -}}
+{{- range list "pod" "scheduler" "worker" "jupyter" -}}
+{{- $_ := set $given (printf "%s.podLabels" .) (index $.Values .).podLabels -}}
+{{- end -}}
+{{- range $group, $v := .Values.workerGroups -}}
+{{- $_ := set $given (printf "workerGroups.%s.podLabels" $group) ($v | default dict).podLabels -}}
+{{- end -}}
+{{- range $value, $labels := $given }}
+{{- range $label, $_ := $labels }}
+{{- if hasKey $selecting $label }}
+- {{ $value }} sets {{ $label }}, by which the chart tells pods apart; leave it out.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "aer-dask.validate.image" -}}
 {{- with .Values.image.digest }}
 {{- if not (regexMatch "^sha256:[0-9a-f]{64}$" .) }}
 - image.digest {{ . }} is no digest; give sha256 and a colon and 64 hexadecimal digits, or a tag.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.service" -}}
+{{- range $role := list "scheduler" "jupyter" }}
+{{- with (index $.Values $role).service }}
+{{- if and .loadBalancerClass (ne .type "LoadBalancer") }}
+- {{ $role }}.service.loadBalancerClass is given, but {{ $role }}.service.type is {{ .type }}; set the type to LoadBalancer, or leave the class out.
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -59,20 +87,25 @@ said at once, each in a sentence that tells what to do.
 {{- if and (eq .mode "certManager") (not .issuerRef.name) }}
 - tls.mode certManager needs tls.issuerRef.name, the Issuer or ClusterIssuer that signs.
 {{- end }}
+{{- if ge (trimSuffix "h" .renewBefore | int) (trimSuffix "h" .duration | int) }}
+- tls.renewBefore {{ .renewBefore }} is not shorter than tls.duration {{ .duration }}; make it shorter.
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "aer-dask.validate.networkPolicy" -}}
 {{- with .Values.networkPolicy }}
-{{- if and .enabled (not .allowFrom) }}
+{{- if .enabled }}
+{{- $clients := .allowFrom }}
+{{- $prometheus := or .allowFrom .metricsFrom }}
 {{- with $.Values.scheduler.service }}
-{{- if ne .type "ClusterIP" }}
+{{- if and (ne .type "ClusterIP") (not $clients) }}
 - scheduler.service.type {{ .type }} publishes the scheduler, but networkPolicy keeps everybody out; add the clients to networkPolicy.allowFrom, as in ipBlock: {cidr: 10.0.0.0/8}.
 {{- end }}
 {{- end }}
 {{- with $.Values.metrics }}
-{{- if or .serviceMonitor.enabled .podMonitor.enabled }}
-- metrics.serviceMonitor and metrics.podMonitor have Prometheus scrape pods, but networkPolicy keeps it out; add it to networkPolicy.allowFrom, as in namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}.
+{{- if and (or .serviceMonitor.enabled .podMonitor.enabled) (not $prometheus) }}
+- metrics.serviceMonitor and metrics.podMonitor have Prometheus scrape pods, but networkPolicy keeps it out; add it to networkPolicy.metricsFrom, as in namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -8,7 +8,8 @@ reached through JupyterLab's proxy and so behind its token.
 command:
   - jupyter
   - lab
-  - --ip=0.0.0.0
+  # all addresses, of IPv4 and IPv6
+  - --ip=*
   - --port=8888
   - --no-browser
   - --ServerApp.base_url={{ $jupyter.baseUrl }}

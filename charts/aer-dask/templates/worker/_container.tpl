@@ -8,6 +8,10 @@ command:
   - dask
   - worker
   - {{ include "aer-dask.scheduler.address" .root }}
+  # the brackets belong to IPv6, and Dask takes them for IPv4 too. Left to itself it would look for an
+  # IPv4 address, and where there is none go by 127.0.0.1
+  - --host
+  - "[$(POD_IP)]"
   - --nthreads
   - "1"
   - --memory-limit
@@ -15,20 +19,22 @@ command:
   - --name
   - $(POD_NAME)
   - --dashboard-address
-  - ":8787"
+  - {{ include "aer-dask.allAddresses" . }}:8787
   - --preload
   - aer_dask.worker
-  # so that a pod of another version than the scheduler's ends with status 78
+  # so that a pod of another version than the scheduler's ends with status 78, and one that is to go
+  # finishes its task first and leaves its results with other workers
   - --preload-nanny
   - aer_dask.worker
-  # so that a pod that is to go finishes its task first, and its results stay with other workers
-  - --preload-nanny
-  - aer_dask.drain
 env:
   - name: POD_NAME
     valueFrom:
       fieldRef:
         fieldPath: metadata.name
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
   - name: MEMORY_LIMIT
     valueFrom:
       resourceFieldRef:

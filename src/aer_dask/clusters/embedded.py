@@ -1,0 +1,146 @@
+"""A cluster on this machine, of the same processes that the pods run.
+
+    with EmbeddedCluster(workers=2) as cluster:
+        backend = AerSimulator(executor=cluster)
+
+``dask scheduler`` and ``dask worker`` run as processes of their own, with the flags and settings of
+the chart; so what works here works there, and needs neither root nor Docker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from dask.system import CPU_COUNT
+from distributed.core import rpc
+from distributed.deploy.spec import SpecCluster
+from distributed.deploy.subprocess import Subprocess
+from distributed.system import MEMORY_LIMIT
+
+from ..worker.child import die_with_parent
+from .settings import DASK_SETTINGS, WORKER_FLAGS
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 60.0
+
+
+class _DaskProcess(Subprocess):
+    """A process of the ``dask`` command."""
+
+    def __init__(self, *arguments: str, environment: dict[str, str]) -> None:
+        self._arguments = arguments
+        self._environment = {
+            "DASK_LOGGING__DISTRIBUTED": "warning", **os.environ, **DASK_SETTINGS, **environment,
+        }  # fmt: skip
+        super().__init__()
+
+    async def _start(self) -> None:
+        command = (sys.executable, "-m", "dask", *self._arguments)
+        # started by the cluster's event loop, whose thread lives as long as the cluster; in a
+        # session of its own, or Ctrl-C and Jupyter's interrupt would end it
+        self.process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment, preexec_fn=die_with_parent, start_new_session=True
+        )
+
+    async def _wait_until(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+        """Wait until a condition is true of the process, and return its value."""
+        end = time.monotonic() + _START_SECONDS
+        while not (value := await condition()):
+            assert self.process is not None
+            if self.process.returncode is not None:
+                raise RuntimeError(
+                    f"{what} did not start; it exited with status {self.process.returncode}."
+                )
+            if time.monotonic() > end:
+                raise RuntimeError(f"{what} did not start within {_START_SECONDS:g} s.")
+            await asyncio.sleep(0.05)
+        return value
+
+
+class _Scheduler(_DaskProcess):
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-")
+        self._file = Path(self._folder.name, "scheduler.json")
+        super().__init__(
+            "scheduler", "--host", _HOST, "--port", "0", "--dashboard-address", f"{_HOST}:0",
+            "--scheduler-file", str(self._file), environment=environment,
+        )  # fmt: skip
+
+    async def _start(self) -> None:
+        await super()._start()
+        self.address = await self._wait_until(self._written_address, "The Dask scheduler")
+
+    async def _written_address(self) -> str | None:
+        try:
+            return str(json.loads(self._file.read_text())["address"])
+        except (OSError, json.JSONDecodeError):  # not yet written, or not yet all of it
+            return None
+
+    async def close(self) -> None:
+        await super().close()
+        self._folder.cleanup()
+
+
+class _Worker(_DaskProcess):
+    """A worker that has started once the scheduler knows it."""
+
+    def __init__(
+        self, scheduler: str, name: object, memory: int, environment: dict[str, str]
+    ) -> None:
+        self._scheduler, self._name = scheduler, str(name)
+        super().__init__(
+            "worker", scheduler, "--host", _HOST, "--name", self._name, "--no-dashboard",
+            "--memory-limit", str(memory), *WORKER_FLAGS, environment=environment,
+        )  # fmt: skip
+
+    async def _start(self) -> None:
+        await super()._start()
+        await self._wait_until(self._is_registered, f"Dask worker {self._name}")
+
+    async def _is_registered(self) -> bool:
+        async with rpc(self._scheduler) as scheduler:
+            workers = (await scheduler.identity(n_workers=-1))["workers"].values()
+        return any(str(worker["name"]) == self._name for worker in workers)
+
+
+class EmbeddedCluster(SpecCluster):
+    """A Dask cluster of processes on this machine, ready when its constructor returns.
+
+    Args:
+        workers: how many; default one for each core.
+        threads: OpenMP threads of each worker's simulations; default an equal share of the cores.
+        memory: bytes of each worker; default an equal share of this machine's.
+        settings: further environment variables of all processes, such as ``DASK_...`` settings.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        threads: int | None = None,
+        memory: int | None = None,
+        settings: dict[str, str] | None = None,
+        **spec_cluster: Any,
+    ) -> None:
+        workers = workers or CPU_COUNT
+        threads = threads or max(1, CPU_COUNT // workers)
+        environment = {"AER_DASK_THREADS": str(threads), **(settings or {})}
+        worker = {
+            "cls": _Worker,
+            "options": {"memory": memory or MEMORY_LIMIT // workers, "environment": environment},
+        }
+        super().__init__(
+            workers=dict.fromkeys(range(workers), worker),
+            scheduler={"cls": _Scheduler, "options": {"environment": environment}},
+            worker=worker,
+            name="EmbeddedCluster",
+            **spec_cluster,
+        )

@@ -1,0 +1,1 @@
+"""Circuits to programs: what the client does once, before anything is planned."""

@@ -1,0 +1,1 @@
+"""Where tasks go: one module for each kind of executor, behind one interface."""

@@ -1,0 +1,87 @@
+"""An executor, as a job sees it: the interface that each kind implements in its own module."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Lost:
+    """How a task ends through no fault of its own: it is sent again.
+
+    ``blamed`` says that the task itself may be why (its process died, say), so that this counts
+    as one of its attempts; the loss of a connection does not.
+    """
+
+    cause: BaseException
+    blamed: bool
+
+
+#: How a task ends: with its output, lost, or with what it raised.
+Outcome = bytes | Lost | BaseException
+Callback = Callable[[Any], None]
+
+
+class Dispatcher(ABC):
+    """Sends the tasks of one job to an executor."""
+
+    @abstractmethod
+    def slots(self) -> int:
+        """Tasks that can run at once; 0 while there is no worker."""
+
+    @abstractmethod
+    def largest_memory(self) -> int | None:
+        """Bytes for simulations on the largest worker; None if that is not known."""
+
+    @abstractmethod
+    def begin(self, shared: bytes) -> None:
+        """Check the workers, and make what all tasks share available to them.
+
+        Args:
+            shared: encoded options and noise models.
+
+        Raises:
+            VersionMismatchError: if a worker runs other versions than this process.
+            ExecutorError: if none of the workers may be used.
+        """
+
+    @abstractmethod
+    def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
+        """Start a task, after :meth:`begin`.
+
+        Args:
+            key: names the task for :meth:`cancel`.
+            task: the encoded task.
+            memory: bytes that the worker must have for it.
+            priority: tasks of a higher one start first.
+            done: called with the returned future, in another thread, when it has ended.
+
+        Raises:
+            ExecutorError: if the executor takes no more work.
+            WorkerLostError: if there is no connection just now; see :meth:`recover`.
+        """
+
+    @abstractmethod
+    def fetch(self, futures: Sequence[Any]) -> list[Outcome]:
+        """How tasks ended, in order."""
+
+    @abstractmethod
+    def cancel(self, futures: dict[str, Any]) -> None:
+        """Stop tasks, by key, whether they wait or run."""
+
+    def await_workers(self, stop: threading.Event) -> None:  # noqa: B027 (pools have theirs)
+        """Wait until there is a worker, or ``stop`` is set."""
+
+    def recover(self, stop: threading.Event) -> None:  # noqa: B027 (pools have nothing to wait for)
+        """Wait until tasks can be sent again after some were lost, or ``stop`` is set.
+
+        Raises:
+            ExecutorError: if that does not happen within minutes.
+        """
+
+    def end(self) -> None:  # noqa: B027 (pools keep nothing)
+        """Give up what the executor keeps for this job."""

@@ -1,0 +1,188 @@
+"""The workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from distributed import Client
+from distributed.deploy.cluster import Cluster
+from distributed.scheduler import KilledWorker, NoValidWorkerError
+
+from .. import versions
+from ..compile import codec
+from ..errors import ExecutorError, VersionMismatchError, WorkerLostError
+from ..worker.preload import MEMORY, simulation_memory
+from ..worker.tasks import OptionsMissingError, simulate_on_worker
+from .base import Callback, Dispatcher, Lost, Outcome
+from .session import PATIENCE, session_of
+
+logger = logging.getLogger(__name__)
+
+#: Tasks that need no more bytes than this ask for no memory. Dask holds back the tasks of a queue
+#: until a worker is free only where they ask for nothing, and every worker has this much.
+SMALL = 64 * 2**20
+#: What a Dask task ends with when the worker that ran it died, or the child in it.
+_DEATHS = (WorkerLostError, KilledWorker, NoValidWorkerError)
+_POLL = 0.2
+
+
+class DaskDispatcher(Dispatcher):
+    """Sends the tasks of one job to a Dask cluster.
+
+    Tasks name no workers but those that the user has chosen, so that they can run on any that come
+    later. A large task asks for memory as a Dask resource (:mod:`aer_dask.worker.preload` announces
+    it), so it waits for a worker that has it, and tasks side by side share what a worker has.
+
+    Args:
+        source: the Client or Cluster.
+        workers: names, hosts or addresses of those to use; default all.
+        resources: Dask's worker resources that each task takes, such as ``{"GPU": 1}``.
+
+    Raises:
+        ExecutorError: if none of the workers of the cluster is among the chosen ones.
+    """
+
+    def __init__(
+        self,
+        source: Client | Cluster,
+        workers: str | Iterable[str] | None = None,
+        resources: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        self._source = source  # the session does not keep it alive
+        self._session = session_of(source)
+        self._chosen = [workers] if isinstance(workers, str) else list(workers or ())
+        self._resources = resources or {}
+        self._shared = b""
+        self._digest = ""
+        self._refuse_unknown_workers()
+        self._versions = tuple(versions.installed()[name] for name in versions.PACKAGES)
+
+    def slots(self) -> int:
+        return sum(worker["nthreads"] for worker in self._workers().values())
+
+    def largest_memory(self) -> int | None:
+        return max(map(_memory, self._workers().values()), default=None)
+
+    def begin(self, shared: bytes) -> None:
+        self._session.check(frozenset(self._session.workers()))
+        self._shared, self._digest = shared, codec.digest(shared)
+        self._session.hold(self._digest, shared)
+
+    def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
+        if not self._session.connected():
+            raise WorkerLostError("The connection to the Dask scheduler was lost.")
+        needed = {**self._resources, **({MEMORY: memory} if memory > SMALL else {})}
+        future = self._session.client.submit(
+            simulate_on_worker, task, self._digest, memory, self._versions,
+            key=key, priority=priority, workers=self._restriction() or None,
+            resources=needed or None,
+            pure=False,
+        )  # fmt: skip
+        future.add_done_callback(done)
+        return future
+
+    def fetch(self, futures: Sequence[Any]) -> list[Outcome]:
+        outcomes: dict[Any, Outcome] = {}
+        finished = [future for future in futures if future.status == "finished"]
+        if finished:
+            try:
+                fetched = finished[0].client.gather(finished)
+                outcomes.update(zip(finished, fetched, strict=True))
+            except (OSError, KilledWorker, concurrent.futures.CancelledError) as error:
+                # not what a task raised: those that did are not among the finished ones
+                outcomes.update(dict.fromkeys(finished, Lost(error, blamed=False)))
+        for future in futures:
+            if future not in outcomes:
+                outcomes[future] = _failure(future)
+        return [outcomes[future] for future in futures]
+
+    def cancel(self, futures: dict[str, Any]) -> None:
+        for client in {future.client for future in futures.values()}:
+            mine = [future for future in futures.values() if future.client is client]
+            if client.status == "running":
+                client.cancel(mine, force=True)
+
+    def await_workers(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._session.connect(stop)
+            if stop.is_set() or self.slots():
+                return
+            stop.wait(_POLL)
+
+    def recover(self, stop: threading.Event) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not stop.is_set():
+            self.await_workers(stop)
+            if stop.is_set():
+                return
+            try:
+                # workers of other versions may be on their way out, and the scheduler too
+                self._session.check(frozenset(self._session.workers()), anew=True)
+                self._session.renew(self._digest, self._shared)
+                return
+            except (VersionMismatchError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+            stop.wait(_POLL)
+
+    def end(self) -> None:
+        if self._digest:
+            self._session.release(self._digest)
+
+    def _workers(self) -> dict[str, Any]:
+        """The workers that may be used, by address."""
+        workers = self._session.workers()
+        if not self._chosen:
+            return workers
+        chosen = {str(name) for name in [*self._chosen, *map(_ip_address, self._chosen)]}
+        return {
+            address: worker
+            for address, worker in workers.items()
+            if not chosen.isdisjoint((address, str(worker["name"]), worker["host"]))
+        }
+
+    def _refuse_unknown_workers(self) -> None:
+        workers = self._session.workers().values() if self._chosen else ()
+        if workers and not self._workers():
+            names = ", ".join(sorted(str(worker["name"]) for worker in workers))
+            raise ExecutorError(
+                f"None of the chosen workers {self._chosen} is part of the cluster; it has {names}."
+            )
+
+    def _restriction(self) -> list[Any]:
+        """The chosen workers as Dask takes them: it knows hosts by their IP addresses only."""
+        names = {str(w["name"]) for w in self._session.workers().values()} if self._chosen else ()
+        return [w if str(w) in names else _ip_address(w) for w in self._chosen]
+
+
+def _ip_address(host: Any) -> Any:
+    """The IP address of a host; anything else as it is."""
+    with suppress(OSError, UnicodeError):
+        return socket.gethostbyname(str(host))
+    return host
+
+
+def _memory(worker: dict[str, Any]) -> int:
+    """Bytes for simulations on a worker, from what the scheduler knows of it."""
+    announced = worker["resources"].get(MEMORY)
+    if announced is not None:
+        return int(announced)
+    return simulation_memory(worker["memory_limit"] or 2**63, worker["nthreads"])
+
+
+def _failure(future: Any) -> Outcome:
+    """How a future has ended that has no result."""
+    if future.status != "error":
+        return Lost(concurrent.futures.CancelledError(future.key), blamed=False)
+    error: BaseException = future.exception()
+    if isinstance(error, OptionsMissingError):
+        return Lost(error, blamed=False)
+    return Lost(error, blamed=True) if isinstance(error, _DEATHS) else error

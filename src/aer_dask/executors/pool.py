@@ -1,0 +1,113 @@
+"""Pools of concurrent.futures, and anything with their interface.
+
+Tasks simulate in child processes: those of a ThreadPoolExecutor because threads would only take
+turns, those of a ProcessPoolExecutor because a process of the pool that is killed breaks the pool.
+Of other executors nothing is known but the interface; their tasks simulate in whatever process the
+executor runs them, and once they run they cannot be stopped.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ExecutorError, WorkerLostError
+from ..worker.child import children
+from ..worker.execute import simulate
+from .base import Callback, Dispatcher, Lost, Outcome
+
+
+class PoolDispatcher(Dispatcher):
+    """Sends the tasks of one job to an executor of which only the interface is known."""
+
+    def __init__(self, pool: concurrent.futures.Executor) -> None:
+        self._pool = pool
+        self._shared = b""
+
+    def slots(self) -> int:
+        return int(getattr(self._pool, "_max_workers", 1))
+
+    def largest_memory(self) -> int | None:
+        return None
+
+    def begin(self, shared: bytes) -> None:
+        self._shared = shared
+
+    def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
+        try:
+            future = self._start(key, task, memory)
+        except (concurrent.futures.BrokenExecutor, RuntimeError) as error:
+            raise ExecutorError(
+                f"The executor takes no more work ({error}); make a new one."
+            ) from error
+        future.add_done_callback(done)
+        return future
+
+    def fetch(self, futures: Sequence[Any]) -> list[Outcome]:
+        return [_outcome(future) for future in futures]
+
+    def cancel(self, futures: dict[str, Any]) -> None:
+        for key, future in futures.items():
+            if not future.cancel():
+                self._kill(key)
+
+    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[bytes]:
+        return self._pool.submit(simulate, task, self._shared)
+
+    def _kill(self, key: str) -> None:
+        """Stop a task that runs, where that can be done."""
+
+
+class ThreadPoolDispatcher(PoolDispatcher):
+    """Sends the tasks of one job to children of this process."""
+
+    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[bytes]:
+        return self._pool.submit(children.run, key, task, self._shared, memory)
+
+    def _kill(self, key: str) -> None:
+        children.kill(key)
+
+
+class ProcessPoolDispatcher(PoolDispatcher):
+    """Sends the tasks of one job to children of the pool's processes.
+
+    Those processes are not ours to kill, and nothing reaches them but tasks; so a task is told to
+    stop by a file that comes to be.
+    """
+
+    def __init__(self, pool: concurrent.futures.ProcessPoolExecutor) -> None:
+        super().__init__(pool)
+        self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-", ignore_cleanup_errors=True)
+
+    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[bytes]:
+        return self._pool.submit(_simulate, key, task, self._shared, memory, self._mark(key))
+
+    def _kill(self, key: str) -> None:
+        self._mark(key).touch()
+
+    def _mark(self, key: str) -> Path:
+        return Path(self._folder.name, key)
+
+
+def _simulate(key: str, task: bytes, shared: bytes, memory: int, mark: Path) -> bytes:
+    """Run by a process of the pool; a folder that is gone says that the job has ended."""
+    return children.run(
+        key, task, shared, memory, lambda: mark.exists() or not mark.parent.exists()
+    )
+
+
+def _outcome(future: concurrent.futures.Future[bytes]) -> Outcome:
+    if future.cancelled():
+        return Lost(concurrent.futures.CancelledError(), blamed=False)
+    error = future.exception()
+    if isinstance(error, concurrent.futures.BrokenExecutor):
+        return ExecutorError(
+            f"The pool is broken: {error} Make a new one and run the job again; a process of it "
+            "was killed, perhaps for lack of memory."
+        )
+    if isinstance(error, WorkerLostError):
+        return Lost(error, blamed=True)
+    return error or future.result()

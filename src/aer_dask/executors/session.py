@@ -1,0 +1,261 @@
+"""What is known of one Dask client or cluster, for all jobs that use it.
+
+A session checks the workers once, keeps options and noise models at the scheduler for as long as a
+job needs them, and outlives the scheduler: where the user's client has lost it, it takes over with
+a client of its own. Dask's client cannot be trusted to come back: after its first failure
+``distributed.comm.connect`` gives all of its remaining time to one attempt, and a connection to a
+Kubernetes Service whose old pod is gone disappears into nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections import Counter, deque
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import cloudpickle
+from distributed import Client
+from distributed.comm.addressing import get_address_host_port
+from distributed.core import Status
+from distributed.deploy.cluster import Cluster
+
+from .. import versions
+from ..errors import ExecutorError
+from ..worker.preload import PLUGIN_NAME, AerPlugin
+from . import shared_store
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that the user's client has to find its scheduler again by itself.
+GRACE = 5.0
+#: Seconds that a scheduler may stay away.
+PATIENCE = 300.0
+#: Seconds for one attempt to connect: to reach the port, and to become a client.
+_REACH, _CONNECT = 1.0, 5.0
+#: Options and noise models kept beyond their jobs: the next run of an optimiser finds its own.
+_KEPT = 8
+#: Seconds between two looks.
+_POLL = 0.1
+
+
+class Session:
+    """One connection to a Dask scheduler, and its successors.
+
+    Args:
+        source: the Client or Cluster that the user gave as executor. Not kept alive.
+    """
+
+    def __init__(self, source: Client | Cluster) -> None:
+        self._source = ref(source)
+        self._own: Client | None = None
+        if isinstance(source, Cluster):
+            # not cluster.get_client(), which would become this process's default client
+            self._own = Client(
+                source.scheduler_address,
+                security=getattr(source, "security", None),
+                set_as_default=False,
+            )
+        client: Any = self._own or source
+        self._address: str = client.scheduler.address
+        self._security = client.security
+        self._checked: frozenset[str] = frozenset()
+        self._prepared: str | None = None
+        self._jobs: Counter[str] = Counter()
+        self._recent: deque[str] = deque()
+        self._lock = threading.RLock()
+
+    @property
+    def client(self) -> Client:
+        """The user's client, or the one that has taken over.
+
+        Raises:
+            ExecutorError: if the user has closed it.
+        """
+        source: Any = self._source()
+        if source is None or _was_closed(source):
+            what = "cluster" if isinstance(source, Cluster) else "client"
+            raise ExecutorError(f"The Dask {what} was closed; make a new one.")
+        return self._own or source
+
+    def connected(self) -> bool:
+        """Whether tasks can be sent now."""
+        return bool(self.client.status == "running")
+
+    def workers(self) -> dict[str, Any]:
+        """What the scheduler knows of its workers, by address; nothing while it is away."""
+        client = self.client
+        if not self.connected():
+            return {}
+        try:
+            found: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+        except OSError:
+            return {}
+        except Exception:  # a client that is closed meanwhile raises whatever its event loop does
+            if self.connected():
+                raise
+            return {}
+        return found
+
+    def check(self, workers: frozenset[str], *, anew: bool = False) -> None:
+        """Hold workers to this process's versions, and prepare them for simulations, once each.
+
+        Args:
+            workers: addresses of all workers there are.
+            anew: whether to check those, too, that have been checked before, since the scheduler
+                may be another one.
+
+        Raises:
+            VersionMismatchError: if one of them, or the scheduler, has others.
+        """
+        with self._lock:
+            if anew:
+                self._prepared = None
+            if anew or not workers <= self._checked:
+                versions.require_same(versions.installed(), versions.of_cluster(self.client))
+                self.client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
+                self._checked = workers
+
+    def hold(self, digest: str, shared: bytes) -> None:
+        """Keep options and noise models at the scheduler for a job that begins."""
+        with self._lock:
+            self._jobs[digest] += 1
+            self.renew(digest, shared)
+
+    def renew(self, digest: str, shared: bytes) -> None:
+        """Have the scheduler hold them still; one that was restarted has forgotten all."""
+        with self._lock:
+            if self._prepared != self.client.id:
+                self._install_store()
+            known = self._ask("aer_dask_hold", digest=digest)
+            if known is None:
+                self._install_store()
+            if not known:
+                self._ask("aer_dask_hold", digest=digest, data=shared)
+
+    def release(self, digest: str) -> None:
+        """A job has ended: keep its options only while they are among the last ones used."""
+        with self._lock:
+            self._jobs[digest] -= 1
+            self._recent = deque([d for d in self._recent if d != digest] + [digest])
+            if len(self._recent) > _KEPT:
+                oldest = self._recent.popleft()
+                # those of a job that still runs come back here when it ends
+                if self._jobs[oldest] <= 0:
+                    del self._jobs[oldest]
+                    if self.connected():
+                        self._ask("aer_dask_release", digest=oldest)
+
+    def connect(self, stop: threading.Event) -> None:
+        """Wait until there is a connection to the scheduler, or ``stop`` is set.
+
+        Raises:
+            ExecutorError: if there is none for :data:`PATIENCE` seconds, or the user has closed
+                the client.
+        """
+        lost = time.monotonic()
+        while not stop.is_set() and not self.connected():
+            away = time.monotonic() - lost
+            if away > PATIENCE:
+                raise ExecutorError(
+                    f"The Dask scheduler at {self._address} was lost and did not come back within "
+                    f"{PATIENCE:g} s. Look at its log, start it again, and run the job anew."
+                )
+            if away > GRACE and self._take_over():
+                return
+            stop.wait(_POLL)
+
+    def _take_over(self) -> bool:
+        """Connect with a client of our own; whether that succeeded."""
+        if not _reachable(self._address):
+            return False
+        try:
+            client = Client(
+                self._address, security=self._security, timeout=_CONNECT, set_as_default=False
+            )
+        except OSError:
+            return False
+        with self._lock:
+            former, self._own = self._own, client
+        if former is not None:
+            _close(former)
+        atexit.register(_close, client)
+        logger.warning(
+            "The Dask client has lost the scheduler at %s; a connection of aer_dask's own has "
+            "taken its place, for this job and later ones.",
+            self._address,
+        )
+        return True
+
+    def _install_store(self) -> None:
+        """Give the scheduler a :class:`SharedStore`, unless it has one."""
+        client: Any = self.client
+        cloudpickle.register_pickle_by_value(shared_store)
+        try:
+            plugin = cloudpickle.dumps(shared_store.SharedStore())
+        finally:
+            cloudpickle.unregister_pickle_by_value(shared_store)
+        client.sync(
+            client.scheduler.register_scheduler_plugin,
+            plugin=plugin,
+            name=shared_store.NAME,
+            idempotent=True,
+        )
+        self._prepared = client.id
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        """What the store answers; None where the scheduler has none."""
+        client: Any = self.client
+        return client.sync(getattr(client.scheduler, operation), client=client.id, **arguments)
+
+
+def _was_closed(source: Client | Cluster) -> bool:
+    """Whether the user has closed a client or cluster.
+
+    A client that has given up its scheduler is closed, too, but its event loop still runs.
+    """
+    if isinstance(source, Cluster):
+        return source.status in (Status.closing, Status.closed)
+    return source.status in ("closing", "closed") and not source._loop_runner.is_started()
+
+
+def _reachable(address: str) -> bool:
+    """Whether something listens there, asked with a short timeout of its own."""
+    host, port = get_address_host_port(address)
+    with contextlib.suppress(OSError), socket.create_connection((host, port), _REACH):
+        return True
+    return False
+
+
+def _close(client: Client) -> None:
+    with contextlib.suppress(Exception):  # there may be nobody left to say goodbye to
+        client.close(timeout=1)
+
+
+_sessions: WeakKeyDictionary[Client | Cluster, Session] = WeakKeyDictionary()
+_sessions_lock = threading.Lock()
+
+
+def session_of(source: Client | Cluster) -> Session:
+    """The session of a client or cluster, the same one each time.
+
+    Raises:
+        ExecutorError: if it is asynchronous or closed.
+    """
+    if source.asynchronous:
+        raise ExecutorError(
+            f"The Dask {type(source).__name__} is asynchronous, and run() is not. "
+            "Make one without asynchronous=True."
+        )
+    with _sessions_lock:
+        if source in _sessions:
+            return _sessions[source]
+        if source.status in ("closing", "closed", Status.closing, Status.closed):
+            raise ExecutorError(f"The Dask {type(source).__name__} is closed; make a new one.")
+        session = _sessions[source] = Session(source)
+        return session

@@ -1,0 +1,1 @@
+"""The job that ``run`` returns, and the thread that drives it."""

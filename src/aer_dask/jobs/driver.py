@@ -1,0 +1,315 @@
+"""The thread behind a job set: sends tasks, takes in what comes back, and repeats what is lost.
+
+It owns the truth: an output is fetched as soon as it exists, so whatever dies afterwards, a worker
+or the scheduler, costs only tasks that were not finished. And it ends in one way: ``outcome`` is
+set, with results or with an error, whatever happens in the thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+from weakref import WeakSet
+
+from qiskit.result import Result
+
+from ..burst import burst
+from ..errors import InsufficientMemoryError, OutOfMemoryError, WorkerLostError
+from ..executors.base import Dispatcher, Lost
+from ..runs.collect import Collector
+from ..runs.plan import Plan, Task
+from ..runs.run import Run
+from .errors import JobCancelledError, JobTimeoutError
+
+logger = logging.getLogger(__name__)
+
+#: How often a task may fail by the death of its worker or process before the run gives up on it.
+ATTEMPTS = 4
+#: How often it is sent in all, losses of the scheduler and the like included.
+SENDINGS = 40
+#: Seconds that `cancel` waits for running tasks to be stopped.
+_CANCEL = 10.0
+
+
+class Driver:
+    """Runs one job.
+
+    Args:
+        run: what is to be done.
+        dispatcher: who does it.
+        job_id: of the job, which names its tasks.
+    """
+
+    def __init__(self, run: Run, dispatcher: Dispatcher, job_id: str) -> None:
+        #: A Result for each batch, or why there is none.
+        self.outcome: Future[list[Result]] = Future()
+        #: What is sent; None while the job waits for its first worker.
+        self.plan: Plan | None = None
+        #: Tasks that are done, and experiments of which all shots are there, in that order.
+        self.done_tasks: set[int] = set()
+        self.complete: list[int] = []
+        #: How often each task was sent.
+        self.sendings: list[int] = []
+        self._run, self._dispatcher, self._job_id = run, dispatcher, job_id
+        self._collector = Collector(run)
+        self._tasks: list[Task] = []
+        self._payloads: list[bytes] = []
+        self._deaths: dict[int, int] = {}
+        self._memory: dict[int, int] = {}
+        self._is_complete = [False] * len(run.experiments)
+        self._run_again: set[int] = set()
+        self._futures: dict[str, tuple[int, Any]] = {}
+        self._ended_keys: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=f"aer-job-{job_id}", daemon=True)
+        self._started = time.monotonic()
+
+    # --- for the job set ---------------------------------------------------------------
+
+    def start(self) -> None:
+        """Check and plan, where there are workers already, and start the thread.
+
+        Raises:
+            Exception: what is wrong with the run or the workers.
+        """
+        self._started = time.monotonic()
+        if self._dispatcher.slots():
+            self._prepare()
+        _live.add(self)
+        self._thread.start()
+
+    def total(self) -> int:
+        """How many tasks there are; 0 until there is a plan."""
+        return len(self._tasks)
+
+    def wait(self, condition: Callable[..., bool], timeout: float | None) -> None:
+        """Wait until the outcome is there or a condition holds; both are looked at on any change.
+
+        Raises:
+            JobTimeoutError: after so many seconds; None for ever.
+        """
+        with self._changed:
+            if self._changed.wait_for(lambda: self.outcome.done() or condition(), timeout):
+                return
+        done, total = len(self.done_tasks), self.total()
+        state = f"{done} of {total} tasks are done" if total else "the cluster has no workers yet"
+        raise JobTimeoutError(
+            f"No result after {timeout:g} s: {state}. The job goes on; ask again or cancel() it."
+        )
+
+    def cancel(self) -> bool:
+        """Stop all tasks; whether there was anything to stop."""
+        if not self._settle(error=JobCancelledError("The job was cancelled.")):
+            return False
+        self._stop.set()
+        self._ended_keys.put(None)
+        self._thread.join(_CANCEL)
+        return True
+
+    def partial(self, index: int) -> Result:
+        """A Result of one experiment, a complete one."""
+        return self._collector.partial([index], self._job_id)
+
+    def task_result(self, task: int, job_id: str) -> Result:
+        """A Result of what one task has given."""
+        return self._collector.task_result(self._tasks[task], job_id)
+
+    # --- the thread --------------------------------------------------------------------
+
+    def _main(self) -> None:
+        try:
+            try:
+                results = self._work()
+            finally:
+                self._stop_tasks()
+        except BaseException as error:  # noqa: BLE001 (raised by result())
+            self._settle(error=error)
+        else:
+            self._settle(results=results)
+
+    def _settle(
+        self, *, results: list[Result] | None = None, error: BaseException | None = None
+    ) -> bool:
+        """Set the outcome; whether it was not set before."""
+        with self._changed:
+            if self.outcome.done():
+                return False
+            if error is not None:
+                self.outcome.set_exception(error)
+            else:
+                self.outcome.set_result(results or [])
+            self._changed.notify_all()
+            return True
+
+    def _work(self) -> list[Result]:
+        if self.plan is None:
+            logger.warning("Job %s waits: the cluster has no workers yet.", self._job_id)
+            self._dispatcher.await_workers(self._stop)
+            if self._stop.is_set():
+                return []
+            self._prepare()
+        self._send(list(range(len(self._tasks))))
+        while self._futures and not self._stop.is_set():
+            self._take_in(self._next_ended())
+        if self._stop.is_set():
+            return []
+        return self._collector.results(self._job_id, time.monotonic() - self._started)
+
+    def _prepare(self) -> None:
+        """Check the workers, plan and encode."""
+        self._run.check_memory(self._dispatcher.largest_memory())
+        self._dispatcher.begin(self._run.shared)
+        with burst():
+            plan = self._run.planner(self._dispatcher.slots()).plan()
+            for task in plan.tasks:
+                self._add(task)
+        self.plan = plan.with_bytes(self._payloads, self._run.shared)
+
+    def _add(self, task: Task) -> int:
+        self._tasks.append(task)
+        self._payloads.append(self._run.payload(task))
+        self.sendings.append(0)
+        return len(self._tasks) - 1
+
+    def _send(self, indices: list[int]) -> None:
+        """Send tasks, and again those that were lost on the way there."""
+        while indices and not self._stop.is_set():
+            lost = [index for index in indices if not self._submit(index)]
+            if lost:
+                self._dispatcher.recover(self._stop)
+            indices = lost
+
+    def _submit(self, index: int) -> bool:
+        if self._stop.is_set():
+            return True
+        self.sendings[index] += 1
+        key = f"aer-{self._job_id}-{index}-{self.sendings[index]}"
+        memory = self._memory.get(index, self._tasks[index].memory)
+        try:
+            future = self._dispatcher.submit(
+                key, self._payloads[index], memory, -index, lambda _: self._ended_keys.put(key)
+            )
+        except WorkerLostError as error:
+            self._check_sendings(index, error)
+            return False
+        self._futures[key] = (index, future)
+        return True
+
+    def _next_ended(self) -> list[str]:
+        """Wait until a task has ended; then all that have."""
+        keys = [self._ended_keys.get()]
+        while not self._ended_keys.empty():
+            keys.append(self._ended_keys.get())
+        return [key for key in keys if key is not None and key in self._futures]
+
+    def _take_in(self, keys: list[str]) -> None:
+        if not keys:
+            return
+        ended = [self._futures.pop(key) for key in keys]
+        outcomes = self._dispatcher.fetch([future for _, future in ended])
+        lost = []
+        for (index, _), outcome in zip(ended, outcomes, strict=True):
+            if self._stop.is_set():
+                return
+            if isinstance(outcome, Lost):
+                self._check_repeatable(index, outcome)
+                lost.append(index)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                self._collect(index, outcome)
+        if lost:
+            self._dispatcher.recover(self._stop)
+            self._send(lost)
+
+    def _collect(self, index: int, output: bytes) -> None:
+        task = self._tasks[index]
+        misjudged = self._collector.add(task, output)
+        with self._changed:
+            self.done_tasks.add(index)
+            for experiment in task.experiments():
+                if not (self._is_complete[experiment] or experiment in misjudged):
+                    self._is_complete[experiment] = self._collector.is_complete(experiment)
+                    if self._is_complete[experiment]:
+                        self.complete.append(experiment)
+            self._changed.notify_all()
+        for experiment in misjudged:
+            self._run_whole(experiment)
+
+    def _run_whole(self, experiment: int) -> None:
+        """Send a circuit again unsplit, once, in place of its slices that still run."""
+        if experiment in self._run_again:
+            return
+        self._run_again.add(experiment)
+        logger.warning("Circuit %d turned out not to be divisible; running it whole.", experiment)
+        self._send([self._add(self._run.planner(1).whole(experiment))])
+
+    def _check_repeatable(self, index: int, loss: Lost) -> None:
+        """Raise if a task that was lost is not to be sent again."""
+        self._check_sendings(index, loss.cause)
+        if isinstance(loss.cause, OutOfMemoryError) and loss.cause.limit is not None:
+            self._ask_for_more(index, loss.cause, loss.cause.limit)
+        elif loss.blamed:
+            self._deaths[index] = self._deaths.get(index, 0) + 1
+            if self._deaths[index] >= ATTEMPTS:
+                raise self._given_up(index, ATTEMPTS, loss.cause)
+        logger.warning("Task %d was lost and is sent again: %s", index, loss.cause)
+
+    def _check_sendings(self, index: int, cause: BaseException) -> None:
+        if self.sendings[index] >= SENDINGS:
+            raise self._given_up(index, SENDINGS, cause)
+
+    def _ask_for_more(self, index: int, cause: OutOfMemoryError, limit: int) -> None:
+        """Send a task only to workers with more memory than the one that could not hold it."""
+        largest = self._dispatcher.largest_memory()
+        if largest is not None and largest <= limit:
+            raise InsufficientMemoryError(
+                f"Task {index} ({self._circuits(index)}) was killed for lack of memory on a worker "
+                f"with {limit / 2**30:.1f} GiB for simulations, and none has more. Give the "
+                "workers more memory, or make smaller tasks (max_job_size, max_shot_size)."
+            ) from cause
+        self._memory[index] = limit + 1
+
+    def _given_up(self, index: int, times: int, cause: BaseException) -> WorkerLostError:
+        error = WorkerLostError(
+            f"Task {index} ({self._circuits(index)}) was lost {times} times, the last time "
+            f"because: {cause} Look at the workers' logs and memory; smaller tasks "
+            "(max_job_size, max_shot_size) or larger workers help against lack of memory."
+        )
+        error.__cause__ = cause
+        return error
+
+    def _circuits(self, index: int) -> str:
+        circuits = self._tasks[index].experiments()
+        return f"circuits {circuits[0]} to {circuits[-1]}"
+
+    def _stop_tasks(self) -> None:
+        """Stop what still runs; a failure here changes nothing about the outcome."""
+        try:
+            self._dispatcher.cancel({key: future for key, (_, future) in self._futures.items()})
+            self._futures.clear()
+            self._dispatcher.end()
+        except Exception as error:  # noqa: BLE001 (whatever a closed client or a lost scheduler raises)
+            logger.info("Tasks of job %s could not be stopped: %s", self._job_id, error)
+
+
+_live: WeakSet[Driver] = WeakSet()
+
+
+def _cancel_all() -> None:
+    """Leave no thread that sends tasks while Python takes the executors down."""
+    for driver in list(_live):
+        with contextlib.suppress(Exception):
+            driver.cancel()
+
+
+# before concurrent.futures waits for its threads, where Python has a hook for that; else at exit
+getattr(threading, "_register_atexit", atexit.register)(_cancel_all)

@@ -1,0 +1,265 @@
+"""The job that ``run`` returns, as users see it; :mod:`aer_dask.jobs.driver` does its work."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from qiskit import QuantumCircuit
+from qiskit.providers import JobError, JobStatus, JobV1
+from qiskit.result import Result
+
+from ..executors.base import Dispatcher
+from ..runs.plan import Plan
+from ..runs.run import Run
+from .driver import Driver
+from .errors import JobCancelledError
+
+
+class Progress(NamedTuple):
+    """How many tasks are done, of how many; ``total`` is 0 until there is a plan."""
+
+    done: int
+    total: int
+
+
+class AerJobSet(JobV1):
+    """A run that is spread over an executor.
+
+    What ``AerSimulator.run`` returns when it has an executor. ``worker`` in the names of some
+    methods is the word of Qiskit Aer 0.9 to 0.14, where it meant the index of a task.
+    """
+
+    def __init__(self, run: Run, dispatcher: Dispatcher, executor: Any) -> None:
+        super().__init__(run.backend, str(uuid.uuid4()))
+        self._run, self._executor = run, executor
+        self._driver = Driver(run, dispatcher, self.job_id())
+        self._submitted = False
+
+    def submit(self) -> None:
+        """Send the tasks. ``AerSimulator.run`` has done this already.
+
+        Raises:
+            JobError: if they were sent before.
+            VersionMismatchError: if the cluster runs other versions than this process.
+            InsufficientMemoryError: if a circuit fits in no worker.
+        """
+        if self._submitted:
+            raise JobError("This job set has been submitted already.")
+        self._driver.start()
+        self._submitted = True
+
+    def result(self, timeout: float | None = None, progress: bool = False) -> Result:
+        """Wait for the Result of all circuits.
+
+        Args:
+            timeout: seconds to wait over all; None for ever. The job goes on after a timeout.
+            progress: whether to show a progress bar, in a terminal or a notebook.
+
+        Raises:
+            JobTimeoutError: if the result is not there in time.
+            JobCancelledError: if the job was cancelled.
+            WorkerLostError: if a task was lost again and again.
+            InsufficientMemoryError: if a task was killed for lack of memory on the largest worker.
+            ExecutorError: if the executor was closed or broke, or the scheduler stayed away.
+            AerError: what Aer raised in a task.
+        """
+        return self.results(timeout, progress)[0]
+
+    def results(self, timeout: float | None = None, progress: bool = False) -> list[Result]:
+        """One Result for each batch: one of an ordinary run, several of ``run_batches``.
+
+        Raises:
+            Exception: as :meth:`result`.
+        """
+        self._require_submitted()
+        deadline = _deadline(timeout)
+        if progress:
+            self._show_progress(deadline)
+        self._driver.wait(lambda: False, deadline())
+        return self._driver.outcome.result()
+
+    def status(self) -> JobStatus:
+        """Where the job stands."""
+        if not self._submitted:
+            return JobStatus.INITIALIZING
+        if not self._driver.outcome.done():
+            return JobStatus.QUEUED if self._driver.plan is None else JobStatus.RUNNING
+        error = self._driver.outcome.exception()
+        if isinstance(error, JobCancelledError):
+            return JobStatus.CANCELLED
+        return JobStatus.DONE if error is None else JobStatus.ERROR
+
+    def cancel(self) -> bool:
+        """Stop all tasks, running ones too. Says whether there was anything to stop.
+
+        Of an executor that is neither Dask's nor a pool of ``concurrent.futures``, tasks that run
+        already come to their end.
+        """
+        self._require_submitted()
+        return self._driver.cancel()
+
+    def progress(self) -> Progress:
+        """How many tasks are done, and how many there are."""
+        return Progress(len(self._driver.done_tasks), self._driver.total())
+
+    def attempts(self) -> list[int]:
+        """How often each task was sent: once, unless it was lost."""
+        return list(self._driver.sendings)
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, Result]]:
+        """Results of single circuits, each as soon as all its shots are there.
+
+        Args:
+            timeout: seconds for all of them together; None for ever.
+
+        Yields:
+            The circuit's index in the result of the run, and a Result of this circuit alone.
+
+        Raises:
+            Exception: as :meth:`result`.
+        """
+        self._require_submitted()
+        driver, deadline = self._driver, _deadline(timeout)
+        for position in range(len(self._run.experiments)):
+            driver.wait(lambda position=position: len(driver.complete) > position, deadline())
+            if len(driver.complete) <= position:
+                driver.outcome.result()  # raises what ended the job early
+                return
+            index = driver.complete[position]
+            yield index, driver.partial(index)
+
+    def plan(self) -> Plan:
+        """What is sent: tasks, circuits, shots, bytes, methods.
+
+        Raises:
+            JobError: while the job waits for its first worker.
+        """
+        if self._driver.plan is None:
+            raise JobError("There is no plan yet: the job waits for its first worker.")
+        return self._driver.plan
+
+    def executor(self) -> Any:
+        """The executor that runs the tasks, as it was given."""
+        return self._executor
+
+    def worker(self, experiment: int | str | QuantumCircuit) -> int | list[int]:
+        """The index of the task that runs a circuit, or of all tasks that share its shots.
+
+        Args:
+            experiment: index in the result, name, or the circuit itself.
+
+        Raises:
+            JobError: if no such circuit is part of the job.
+        """
+        index = self._index_of(experiment)
+        tasks = [i for i, task in enumerate(self.plan().tasks) if index in task.experiments()]
+        return tasks[0] if len(tasks) == 1 else tasks
+
+    def worker_job(self, worker: int | Iterable[int] | None = None) -> Any:
+        """The :class:`TaskJob` of one task, or a list of them; None for all."""
+        if isinstance(worker, int):
+            return TaskJob(self, self._driver, self._valid_task(worker))
+        indices = range(len(self.plan().tasks)) if worker is None else worker
+        return [TaskJob(self, self._driver, self._valid_task(index)) for index in indices]
+
+    def worker_results(
+        self, worker: int | Iterable[int] | None = None, timeout: float | None = None
+    ) -> Result | list[Result]:
+        """What one task has given, or several; None for all. One deadline for them together."""
+        deadline = _deadline(timeout)
+        jobs = self.worker_job(worker)
+        if isinstance(jobs, TaskJob):
+            return jobs.result(timeout)
+        return [job.result(deadline()) for job in jobs]
+
+    def job(self, experiment: int | str | QuantumCircuit) -> Any:
+        """The :class:`TaskJob` that runs a circuit, or a list where its shots are shared."""
+        return self.worker_job(self.worker(experiment))
+
+    def _require_submitted(self) -> None:
+        if not self._submitted:
+            raise JobError("This job set has not been submitted; call submit() first.")
+
+    def _show_progress(self, deadline: Callable[[], float | None]) -> None:
+        from tqdm.auto import tqdm  # looks for a notebook, which takes a while
+
+        driver = self._driver
+        with tqdm(desc="tasks", unit="task", total=driver.total() or None) as bar:
+            while True:
+                seen = bar.n
+                driver.wait(lambda seen=seen: len(driver.done_tasks) > seen, deadline())
+                bar.total = driver.total()
+                bar.update(len(driver.done_tasks) - bar.n)
+                if driver.outcome.done():
+                    return
+
+    def _index_of(self, experiment: int | str | QuantumCircuit) -> int:
+        experiments = self._run.experiments
+        if isinstance(experiment, int) and 0 <= experiment < len(experiments):
+            return experiment
+        name = experiment.name if isinstance(experiment, QuantumCircuit) else experiment
+        for index, candidate in enumerate(experiments):
+            if candidate.profile.name == name:
+                return index
+        raise JobError(
+            f"No circuit {name!r} in this job; it has {len(experiments)}, from "
+            f"{experiments[0].profile.name!r} to {experiments[-1].profile.name!r}."
+        )
+
+    def _valid_task(self, index: int) -> int:
+        total = len(self.plan().tasks)
+        if not 0 <= index < total:
+            raise JobError(f"There is no task {index}: this job has {total}, counted from 0.")
+        return index
+
+
+class TaskJob(JobV1):
+    """One task of a job set, as a job."""
+
+    def __init__(self, jobset: AerJobSet, driver: Driver, index: int) -> None:
+        super().__init__(jobset.backend(), f"{jobset.job_id()}-{index}")
+        self._jobset, self._driver, self._index = jobset, driver, index
+
+    def submit(self) -> None:
+        """A task is sent with its job set.
+
+        Raises:
+            JobError: always.
+        """
+        raise JobError("This task was submitted with its job set.")
+
+    def status(self) -> JobStatus:
+        """Where the task stands; once the set has failed or is cancelled, so is its rest."""
+        return JobStatus.DONE if self._is_done() else self._jobset.status()
+
+    def result(self, timeout: float | None = None) -> Result:
+        """What the task gave: its circuits, or its slice of a circuit's shots.
+
+        Args:
+            timeout: seconds to wait; None for ever.
+
+        Raises:
+            Exception: as :meth:`AerJobSet.result`.
+        """
+        self._driver.wait(self._is_done, timeout)
+        if not self._is_done():
+            self._driver.outcome.result()
+        return self._driver.task_result(self._index, self.job_id())
+
+    def cancel(self) -> bool:
+        """Cancel the whole job set: without one of its tasks it has no result."""
+        return self._jobset.cancel()
+
+    def _is_done(self) -> bool:
+        return self._index in self._driver.done_tasks
+
+
+def _deadline(timeout: float | None) -> Callable[[], float | None]:
+    """A function that gives the seconds left of one overall timeout."""
+    if timeout is None:
+        return lambda: None
+    end = time.monotonic() + timeout
+    return lambda: max(0.0, end - time.monotonic())

@@ -1,0 +1,186 @@
+"""Outputs of tasks, as they come in, to the Result of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+
+from qiskit.result import Result
+from qiskit_aer import AerError
+
+from ..burst import burst
+from ..compile import codec
+from . import merge
+from .merge import RawOutput, RawResult
+from .plan import Piece, Task
+from .run import Run
+
+
+class _Collected:
+    """What is there of one experiment: slices of its shots, by their first, or the whole."""
+
+    __slots__ = ("_whole", "slices")
+
+    def __init__(self) -> None:
+        self.slices: dict[int, RawResult] = {}
+        self._whole = False
+
+    def add(self, first_shot: int, result: RawResult, whole: bool) -> None:
+        """Take in a slice, or a whole that replaces all slices, earlier and later ones."""
+        if whole:
+            self.slices, self._whole = {0: result}, True
+        elif not self._whole:
+            self.slices[first_shot] = result
+
+    def is_complete(self, shots: int) -> bool:
+        # a failed experiment reports no shots
+        return self._whole or sum(part.get("shots", 0) for part in self.slices.values()) == shots
+
+    def were_divisible(self) -> bool:
+        return self._whole or merge.were_divisible(list(self.slices.values()))
+
+    def slice(self, first_shot: int) -> RawResult:
+        """A slice; the whole where the shots turned out not to be divisible."""
+        return self.slices[0 if self._whole else first_shot]
+
+    def merged(self) -> RawResult:
+        parts = [self.slices[first] for first in sorted(self.slices)]
+        return parts[0] if len(parts) == 1 else merge.merge_shots(parts)
+
+
+class Collector:
+    """Takes the outputs of a run's tasks in, in any order, and makes Results of them.
+
+    Args:
+        run: whose tasks they are.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._collected = [_Collected() for _ in run.experiments]
+        batches = groupby(range(len(run.experiments)), key=lambda i: run.experiments[i].batch)
+        self._indices = {batch: list(indices) for batch, indices in batches}
+        #: of each batch, the controller's outputs by the first experiment of the call
+        self._outputs: dict[int, dict[int, RawOutput]] = {batch: {} for batch in self._indices}
+        self._not_loaded: set[int] = set()
+
+    def add(self, task: Task, data: bytes) -> list[int]:
+        """Take in the output of a task.
+
+        Returns:
+            The experiments that have to be run again as a whole: their shots were split, and
+            Aer's metadata says that this was not exact.
+        """
+        with burst():
+            outputs: list[RawOutput] = codec.decode(data)
+        for piece, output in zip(task.pieces, outputs, strict=True):
+            self._add_piece(piece, output)
+        self._learn(task, outputs)
+        return [index for index in task.experiments() if self._is_misjudged(index)]
+
+    def is_complete(self, index: int) -> bool:
+        """Whether all shots of an experiment are there."""
+        return self._collected[index].is_complete(self._run.experiments[index].shots)
+
+    def results(self, job_id: str, seconds: float) -> list[Result]:
+        """The Result of each batch.
+
+        Args:
+            job_id: of the job set.
+            seconds: wall-clock time of the run.
+
+        Raises:
+            AerError: if shots are missing, which would be a fault of aer_dask.
+        """
+        with burst():
+            return [
+                self._batch_result(batch, job_id, seconds)
+                for batch in range(len(self._run.batches))
+            ]
+
+    def partial(self, indices: Iterable[int], job_id: str) -> Result:
+        """A Result of some experiments only, complete ones of one batch."""
+        indices = list(indices)
+        output = next(iter(self._outputs[self._run.experiments[indices[0]].batch].values()))
+        return self._part(output, [self._result(index) for index in indices], job_id)
+
+    def task_result(self, task: Task, job_id: str) -> Result:
+        """A Result of what one task has given, its slice of the shots only."""
+        first = task.pieces[0].start
+        results = [
+            self._with_metadata(self._collected[index].slice(piece.first_shot), index)
+            for piece in task.pieces
+            for index in range(piece.start, piece.stop)
+        ]
+        output = self._outputs[self._run.experiments[first].batch][first]
+        return self._part(output, results, job_id)
+
+    def _add_piece(self, piece: Piece, output: RawOutput) -> None:
+        self._outputs[self._run.experiments[piece.start].batch][piece.start] = output
+        results = output["results"]
+        if len(results) < piece.stop - piece.start:
+            self._not_loaded.update(range(piece.start, piece.stop))
+            return
+        for index, result in zip(range(piece.start, piece.stop), results, strict=True):
+            whole = piece.shots == self._run.experiments[index].shots
+            self._collected[index].add(piece.first_shot, result, whole)
+
+    def _is_misjudged(self, index: int) -> bool:
+        if self._run.options.independent or index in self._not_loaded:
+            return False
+        return not self._collected[index].were_divisible()
+
+    def _learn(self, task: Task, outputs: list[RawOutput]) -> None:
+        experiments = self._run.experiments
+        methods = {experiments[index].profile.method for index in task.experiments()}
+        if len(methods) == 1:
+            taken = sum(e["time_taken"] for output in outputs for e in output["results"])
+            expected = sum(
+                experiments[index].profile.seconds(piece.shots)
+                for piece in task.pieces
+                for index in range(piece.start, piece.stop)
+            )
+            self._run.costs.learn(methods.pop(), expected, taken)
+
+    def _batch_result(self, batch: int, job_id: str, seconds: float) -> Result:
+        by_start = self._outputs.get(batch, {})
+        outputs = [by_start[start] for start in sorted(by_start)]
+        if failed := [start for start in sorted(by_start) if start in self._not_loaded]:
+            # as in an unsplit run: one circuit that cannot be loaded fails them all
+            return self._format({**by_start[failed[0]], "results": []}, job_id, seconds)
+        results = [self._result(index) for index in self._indices.get(batch, [])]
+        return self._format(merge.merge_outputs(outputs, results), job_id, seconds)
+
+    def _result(self, index: int) -> RawResult:
+        if not self.is_complete(index):
+            raise AerError(
+                f"Shots of circuit {index} are missing. This is a fault of aer_dask; please "
+                "report it with the circuits and options of this run."
+            )
+        return self._with_metadata(self._collected[index].merged(), index)
+
+    def _with_metadata(self, result: RawResult, index: int) -> RawResult:
+        """The result with its circuit's own metadata, which never left the client."""
+        experiment = self._run.experiments[index]
+        result = {**result, "data": dict(result.get("data", {}))}
+        if "header" not in result:
+            return {**result, "circ_id": experiment.circuit}
+        result.pop("circ_id", None)
+        circuit = self._run.batches[experiment.batch].circuits[experiment.circuit]
+        return {**result, "header": {**result["header"], "metadata": circuit.metadata}}
+
+    def _part(self, output: RawOutput, results: list[RawResult], job_id: str) -> Result:
+        seconds = sum(result["time_taken"] for result in results)
+        return self._format(merge.merge_outputs([output], results), job_id, seconds)
+
+    def _format(self, output: RawOutput, job_id: str, seconds: float) -> Result:
+        backend = self._run.backend
+        output |= {
+            "job_id": job_id,
+            "date": datetime.now().isoformat(),
+            "backend_name": backend.name,
+            "backend_version": backend.configuration().backend_version,
+            "time_taken": seconds,
+        }
+        return backend._format_results(output)

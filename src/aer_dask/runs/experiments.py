@@ -1,0 +1,87 @@
+"""What a run counts, and how.
+
+An *experiment* is one result to come: a circuit of a batch with one row of its parameter values. It
+has four numbers: ``batch`` (the ``run`` call it belongs to), ``circuit`` (its place in that call's
+list), ``row`` (of the circuit's parameter values) and ``ordinal``, which counts the experiments of
+its batch and so decides the seed. Its *index*, by which tasks and results name it, is its place in
+the list of all experiments of the run: batch after batch, circuit after circuit, row after row.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qiskit_aer import AerError
+
+from ..compile.analysis import Profile, depends_on_order
+from ..compile.assemble import Batch
+
+#: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
+#: and runs the others of its batch, so that is left to Aer.
+BEYOND_ANY_WORKER = 2**48
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One result to come.
+
+    ``seed`` is the base seed of its batch. ``memory`` is in bytes, 0 where the decision is Aer's.
+    ``inseparable`` says that the experiment cannot be separated from the one before it.
+    """
+
+    batch: int
+    circuit: int
+    row: int
+    ordinal: int
+    shots: int
+    profile: Profile
+    seed: int = 0
+    memory: int = 0
+    inseparable: bool = False
+
+
+def expand(batches: Sequence[Batch]) -> list[Experiment]:
+    """All experiments of a run, in the order of their indices.
+
+    Raises:
+        AerError: if a batch has none, or for shots or seeds out of range.
+    """
+    return [e for number, batch in enumerate(batches) for e in _of_batch(number, batch)]
+
+
+def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
+    if batch.shots < 0:
+        raise AerError(f"shots must not be negative, and {batch.shots} is.")
+    seed = _base_seed(batch)
+    influenced = depends_on_order([c.profile for c in batch.circuits], batch.config, batch.noise)
+    at_run_time = batch.config.get("runtime_parameter_bind_enable")
+    rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
+    if not rows:
+        raise AerError("parameter_binds has no values for any circuit: nothing to run.")
+    for ordinal, (circuit, row) in enumerate(rows):
+        profile = batch.circuits[circuit].profile
+        # rows that Aer binds at run time share one execution, and their metadata says so
+        inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
+        memory = _memory(profile, batch.config)
+        yield Experiment(
+            number, circuit, row, ordinal, batch.shots, profile, seed, memory, inseparable
+        )
+
+
+def _base_seed(batch: Batch) -> int:
+    seed = batch.config.get("seed_simulator")
+    if seed is None:
+        return secrets.randbits(32)
+    if not -(2**63) <= seed < 2**63:
+        raise AerError(f"seed_simulator must fit in 64 bits, and {seed} does not.")
+    return int(seed)
+
+
+def _memory(profile: Profile, config: dict[str, Any]) -> int:
+    """What a worker must have; nothing where the user has left that to Aer, by max_memory_mb."""
+    if "max_memory_mb" in config or profile.memory > BEYOND_ANY_WORKER:
+        return 0
+    return profile.memory

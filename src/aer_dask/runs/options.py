@@ -1,0 +1,66 @@
+"""The options of a run that are aer_dask's own, beside those of Aer.
+
+They are declared here and nowhere else: :class:`aer_dask.AerSimulator` adds their defaults to its
+options, and a run reads them from the options given to it, else from the backend's. All other
+options pass through to Aer's compiler and from there to the workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from qiskit_aer import AerError
+
+SEED_POLICIES = ("aer", "independent")
+#: Defaults of the options that plain Aer does not have.
+DEFAULTS = {"seed_policy": "aer"}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is cut into tasks, and where its seeds come from.
+
+    ``max_job_size`` is circuits per task and ``max_shot_size`` shots per task, None to choose.
+    ``independent`` says that every slice of the shots gets a hashed seed of its own, in place of
+    the one that plain Aer would have used there.
+    """
+
+    max_job_size: int | None = None
+    max_shot_size: int | None = None
+    independent: bool = False
+
+    @classmethod
+    def of(cls, backend_options: Any, run_options: dict[str, Any]) -> Self:
+        """Read the options of one run.
+
+        Args:
+            backend_options: of the backend.
+            run_options: of this run, which take precedence.
+
+        Raises:
+            AerError: for a size that is no whole number of at least 1, or an unknown seed policy.
+        """
+
+        def given(name: str) -> Any:
+            return run_options.get(name, getattr(backend_options, name, DEFAULTS.get(name)))
+
+        if (policy := given("seed_policy")) not in SEED_POLICIES:
+            raise AerError(f"seed_policy must be one of {SEED_POLICIES}, not {policy!r}.")
+        return cls(
+            _size("max_job_size", given("max_job_size")),
+            _size("max_shot_size", given("max_shot_size")),
+            policy == "independent",
+        )
+
+
+def _size(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        whole = int(value) == value and value >= 1
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise AerError(f"{name} must be a whole number of at least 1, not {value!r}.")
+    return int(value)

@@ -1,0 +1,263 @@
+"""Which circuits and which shots go into which task. Pure: nothing here runs or sends anything.
+
+Seeds follow Aer's own rule (controllers/controller_execute.hpp, simulators/circuit_executor.hpp):
+circuit k of a run, counted after parameter rows are expanded, has the seed ``s + 2113 k``; where
+shots are simulated one by one, shot j is seeded with the circuit's seed plus j. So a task that is
+given ``s + 2113 k + a`` repeats shots a, a + 1, ... of circuit k bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from qiskit_aer import AerError
+
+from ..compile.analysis import Profile
+from .experiments import Experiment
+from .options import RunOptions
+
+#: Distance of the seeds of neighbouring circuits (controllers/controller_execute.hpp).
+SEED_STRIDE = 2113
+TASKS_PER_SLOT = 4
+#: A task shorter than this would spend over 5 % on its dispatch (about 15 ms).
+SHORTEST_TASK = 0.3
+#: A task longer than this costs too much to repeat when its worker is lost.
+LONGEST_TASK = 60.0
+#: Into how many separately seeded blocks ``seed_policy="independent"`` cuts a circuit's shots.
+#: Fixed, so that the results do not depend on the cluster.
+INDEPENDENT_BLOCKS = 16
+#: More tasks than this are refused: at about 2 ms each, sending them alone would take minutes.
+MOST_TASKS = 100_000
+
+Seconds = Callable[[Profile, int], float]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Experiments ``start`` to ``stop``, of one batch, each from shot ``first_shot`` on."""
+
+    start: int
+    stop: int
+    first_shot: int
+    shots: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker is given at once.
+
+    ``seconds`` is the estimate for one thread, ``memory`` the bytes that the worker must have.
+    """
+
+    pieces: tuple[Piece, ...]
+    seconds: float
+    memory: int = 0
+
+    def experiments(self) -> range:
+        """The experiments that the task contributes to."""
+        return range(self.pieces[0].start, self.pieces[-1].stop)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run sends: tasks in order, the experiments they cover, and the bytes of each task.
+
+    ``payload_bytes`` has an entry per task; ``shared_bytes`` (options and noise model) travel once
+    to each worker that takes part.
+    """
+
+    tasks: tuple[Task, ...]
+    experiments: tuple[Experiment, ...]
+    payload_bytes: tuple[int, ...] = ()
+    shared_bytes: int = 0
+
+    @property
+    def shots(self) -> int:
+        """Shots of all experiments together."""
+        return sum(experiment.shots for experiment in self.experiments)
+
+    @property
+    def methods(self) -> dict[str, int]:
+        """How many experiments each simulation method is expected to take."""
+        counts: dict[str, int] = {}
+        for experiment in self.experiments:
+            counts[experiment.profile.method] = counts.get(experiment.profile.method, 0) + 1
+        return counts
+
+    def with_bytes(self, payloads: Sequence[bytes], shared: bytes) -> Plan:
+        """The plan, with the sizes of what is sent."""
+        return replace(self, payload_bytes=tuple(map(len, payloads)), shared_bytes=len(shared))
+
+    def __str__(self) -> str:
+        methods = ", ".join(f"{count} {name}" for name, count in self.methods.items())
+        lines = [
+            f"{len(self.experiments)} circuits ({methods}), {self.shots} shots in all, "
+            f"in {len(self.tasks)} tasks: {sum(self.payload_bytes):,} bytes, "
+            f"and {self.shared_bytes:,} bytes once per worker",
+            "task  circuits     shots  seconds     bytes",
+        ]
+        for index, task in enumerate(self.tasks):
+            circuits = task.experiments()
+            span = f"{circuits[0]}-{circuits[-1]}" if len(circuits) > 1 else f"{circuits[0]}"
+            shots = sum((piece.stop - piece.start) * piece.shots for piece in task.pieces)
+            size = self.payload_bytes[index] if self.payload_bytes else 0
+            lines.append(f"{index:>4}  {span:>8}  {shots:>8}  {task.seconds:>7.2g}  {size:>8,}")
+        return "\n".join(lines)
+
+
+@dataclass
+class Planner:
+    """Cuts a run into tasks.
+
+    Args:
+        experiments: in the order of their indices.
+        slots: tasks that the executor runs at once.
+        seconds: estimate for so many shots of a circuit.
+        options: sizes that the user asked for, and where seeds come from.
+    """
+
+    experiments: Sequence[Experiment]
+    slots: int
+    seconds: Seconds
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def plan(self) -> Plan:
+        """The tasks, in the order in which they should be run.
+
+        Raises:
+            AerError: if ``max_shot_size`` or ``max_job_size`` make more than :data:`MOST_TASKS`.
+        """
+        self._refuse_too_many()
+        target = self._task_seconds()
+        tasks: list[Task] = []
+        group: list[int] = []
+        filled = 0.0
+        for index in range(len(self.experiments)):
+            seconds = self._seconds(index)
+            pieces = list(self._pieces(index, target))
+            if len(pieces) > 1:
+                tasks += self._grouped(group, filled)
+                group, filled = [], 0.0
+                tasks += self._packed(index, pieces, target)
+                continue
+            if group and self._is_full(group, index, filled + seconds / 2, target):
+                tasks += self._grouped(group, filled)
+                group, filled = [], 0.0
+            group.append(index)
+            filled += seconds
+        tasks += self._grouped(group, filled)
+        return Plan(tuple(tasks), tuple(self.experiments))
+
+    def whole(self, index: int) -> Task:
+        """One experiment with all its shots: what to run where split shots did not hold."""
+        return self._grouped([index], self._seconds(index))[0]
+
+    def _seconds(self, index: int, shots: int | None = None) -> float:
+        experiment = self.experiments[index]
+        return self.seconds(experiment.profile, experiment.shots if shots is None else shots)
+
+    def _task_seconds(self) -> float:
+        total = sum(map(self._seconds, range(len(self.experiments))))
+        share = total / (max(self.slots, 1) * TASKS_PER_SLOT)
+        if self.slots > 1:
+            # few long tasks beat many short ones, but every slot should have one
+            share = max(share, min(SHORTEST_TASK, total / self.slots))
+        return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK)
+
+    def _refuse_too_many(self) -> None:
+        """No plan of more tasks than a scheduler can hold, which takes hours without a word."""
+        size = self.options.max_shot_size
+        if size is None:
+            return
+        tasks = sum(
+            math.ceil(e.shots / size) for i, e in enumerate(self.experiments) if self._divisible(i)
+        )
+        if tasks > MOST_TASKS:
+            least = math.ceil(size * tasks / MOST_TASKS)
+            raise AerError(
+                f"max_shot_size={size} would make {tasks:,} tasks; {MOST_TASKS:,} is the most. "
+                f"Give max_shot_size={least} or more, or leave it out to have it chosen."
+            )
+
+    def _is_full(self, group: list[int], index: int, seconds: float, target: float) -> bool:
+        if self.experiments[index].inseparable:
+            return False
+        if self.options.max_job_size is not None:
+            return len(group) >= self.options.max_job_size
+        return seconds > target
+
+    def _divisible(self, index: int) -> bool:
+        """Whether the shots of an experiment may be cut at all."""
+        profile = self.experiments[index].profile
+        if any(e.inseparable for e in self.experiments[index : index + 2]):
+            return False
+        return profile.divisible or (self.options.independent and profile.samplable)
+
+    def _pieces(self, index: int, target: float) -> Iterator[Piece]:
+        """The shots of one experiment, cut where that is exact (or asked for) and worth it."""
+        size, total = self._piece_shots(index, target), self.experiments[index].shots
+        for first in range(0, max(total, 1), size):
+            shots = min(size, total - first)
+            yield Piece(index, index + 1, first, shots, self._seed(index, first))
+
+    def _piece_shots(self, index: int, target: float) -> int:
+        whole = max(self.experiments[index].shots, 1)
+        if not self._divisible(index):
+            return whole
+        if self.options.max_shot_size is not None:
+            return self.options.max_shot_size
+        if self.options.independent:
+            return math.ceil(whole / INDEPENDENT_BLOCKS)
+        chunks = max(1, min(whole, round(self._seconds(index, whole) / target)))
+        return math.ceil(whole / chunks)
+
+    def _packed(self, index: int, pieces: list[Piece], target: float) -> Iterator[Task]:
+        """Tasks of one experiment's pieces: one each, or several where blocks are small."""
+        one_each = not self.options.independent or self.options.max_shot_size is not None
+        batch: list[Piece] = []
+        filled = 0.0
+        for piece in pieces:
+            if batch and (one_each or filled >= target):
+                yield self._task(batch, filled)
+                batch, filled = [], 0.0
+            batch.append(piece)
+            filled += self._seconds(index, piece.shots)
+        yield self._task(batch, filled)
+
+    def _grouped(self, group: list[int], seconds: float) -> list[Task]:
+        """One task of whole experiments that follow one another; no task for none."""
+        if not group:
+            return []
+        starts = [index for index in group if index == group[0] or self._starts_piece(index)]
+        pieces = [
+            Piece(start, stop, 0, self.experiments[start].shots, self._seed(start, 0))
+            for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
+        ]
+        return [self._task(pieces, seconds)]
+
+    def _task(self, pieces: list[Piece], seconds: float) -> Task:
+        covered = self.experiments[pieces[0].start : pieces[-1].stop]
+        return Task(tuple(pieces), seconds, max(experiment.memory for experiment in covered))
+
+    def _starts_piece(self, index: int) -> bool:
+        """Whether an experiment needs a seed that does not follow from the one before it."""
+        before, experiment = self.experiments[index - 1], self.experiments[index]
+        return before.batch != experiment.batch or (
+            self.options.independent and not experiment.inseparable
+        )
+
+    def _seed(self, index: int, first_shot: int) -> int:
+        experiment = self.experiments[index]
+        if not self.options.independent:
+            return int64(experiment.seed + SEED_STRIDE * experiment.ordinal + first_shot)
+        words = f"{experiment.seed} {experiment.ordinal} {first_shot}".encode()
+        return int.from_bytes(hashlib.sha256(words).digest()[:8], "big") >> 1
+
+
+def int64(value: int) -> int:
+    """The value as C++ would wrap it into a signed 64-bit integer."""
+    return (value + 2**63) % 2**64 - 2**63

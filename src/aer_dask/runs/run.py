@@ -1,0 +1,131 @@
+"""One ``run`` call before it is sent: experiments, a plan, and each task as it travels.
+
+Knows no executor and no thread; :mod:`aer_dask.runs.collect` takes the outputs in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qiskit_aer import AerSimulator
+from qiskit_aer.backends.controller_wrappers import AerConfig
+
+from ..compile import codec
+from ..compile.assemble import Batch, Compiled
+from ..compile.codec import Binding, ControllerCall
+from ..errors import InsufficientMemoryError
+from .costs import CostModel
+from .experiments import expand
+from .options import RunOptions
+from .plan import Piece, Planner, Task
+
+
+class Run:
+    """Everything about one run that is settled on the client.
+
+    An ordinary run has one batch. Those of a primitive have several, each with seeds as if it were
+    run alone.
+
+    Args:
+        backend: whose name and version the results bear.
+        batches: the compiled circuits.
+        options: how to cut the run into tasks.
+        costs: what is known of how long simulations take, and learns from this run.
+
+    Raises:
+        AerError: for shots or seeds out of range.
+    """
+
+    def __init__(
+        self,
+        backend: AerSimulator,
+        batches: Sequence[Batch],
+        options: RunOptions | None = None,
+        costs: CostModel | None = None,
+    ) -> None:
+        self.backend, self.batches = backend, batches
+        self.options, self.costs = options or RunOptions(), costs or CostModel()
+        self.experiments = expand(batches)
+        self.shared = codec.encode(_configurations(batches))
+
+    def planner(self, slots: int) -> Planner:
+        """The planner of this run for an executor with so many slots."""
+        return Planner(self.experiments, slots, self.costs.seconds, self.options)
+
+    def payload(self, task: Task) -> bytes:
+        """The task as it travels."""
+        return codec.encode([self._call(piece) for piece in task.pieces])
+
+    def check_memory(self, available: int | None) -> None:
+        """Refuse a run that has a circuit for which no worker is large enough.
+
+        Args:
+            available: bytes for simulations on the largest worker; None if that is not known.
+
+        Raises:
+            InsufficientMemoryError: naming the circuit, what it needs and what there is.
+        """
+        largest = max(self.experiments, key=lambda experiment: experiment.memory)
+        if available is not None and largest.memory > available:
+            profile = largest.profile
+            raise InsufficientMemoryError(
+                f"circuit {largest.circuit} ({profile.qubits} qubits, {profile.method}) needs "
+                f"{_gib(largest.memory)}; workers have {_gib(available)} for a simulation. Give "
+                'the workers more memory, or use fewer qubits, precision="single" or '
+                'method="matrix_product_state".'
+            )
+
+    def _call(self, piece: Piece) -> ControllerCall:
+        number = self.experiments[piece.start].batch
+        spans: dict[int, list[int]] = {}
+        for experiment in self.experiments[piece.start : piece.stop]:
+            spans.setdefault(experiment.circuit, []).append(experiment.row)
+        circuits = self.batches[number].circuits
+        return ControllerCall(
+            number,
+            [circuits[index].data for index in spans],
+            [_rows(circuits[index].bindings, r[0], r[-1] + 1) for index, r in spans.items()],
+            [_phase(circuits[index], r[0]) for index, r in spans.items()],
+            piece.seed,
+            piece.shots,
+        )
+
+
+def _configurations(batches: Sequence[Batch]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Options and noise of each batch, without what differs between the tasks of a batch."""
+    noises: list[dict[str, Any]] = []
+    configurations = []
+    for batch in batches:
+        # the same object where it is the same noise, so that it is pickled once
+        noise = next((noise for noise in noises if noise == batch.noise), None)
+        if noise is None:
+            noise = batch.noise
+            noises.append(noise)
+        config = {k: v for k, v in batch.config.items() if k not in ("seed_simulator", "shots")}
+        configurations.append((config, noise))
+    return configurations
+
+
+def _phase(circuit: Compiled, first_row: int) -> float:
+    """The global phase that Aer's template has when it comes to this row.
+
+    Aer 0.18 writes a row's phase into the template after copying it, so each row runs with the
+    phase of the row before (controllers/controller_execute.hpp). A slice that starts later has to
+    start where that leaves it.
+    """
+    if first_row > 0:
+        for (instruction, _), values in circuit.bindings:
+            if instruction == AerConfig.GLOBAL_PHASE_POS:
+                return float(values[first_row - 1])
+    return circuit.phase
+
+
+def _rows(bindings: list[Binding], start: int, stop: int) -> list[Binding]:
+    """Some rows of the bindings; one object for one set of values, so that it is pickled once."""
+    slices = {id(values): values[start:stop] for _, values in bindings}
+    return [(where, slices[id(values)]) for where, values in bindings]
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

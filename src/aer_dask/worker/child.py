@@ -1,0 +1,284 @@
+"""Aer in a process of its own, because Aer holds Python's global lock for a whole simulation.
+
+In a worker's own process the event loop would stop meanwhile: no heartbeat, no health check, no
+cancellation, and Dask ends a worker that is silent for ``worker-ttl`` (5 minutes by default). So a
+thread hands its task to a child process and waits, with the lock free. A child serves one task at
+a time and stays for the next one. Killing it is how a running simulation is cancelled, and one that
+dies (out of memory, a crash in C++) costs its task and nothing else.
+
+``subprocess`` rather than ``multiprocessing``: workers under a nanny are daemonic processes, which
+``multiprocessing`` does not allow to have children.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing import Pipe
+from pathlib import Path
+
+from ..errors import OutOfMemoryError, WorkerLostError
+
+_SERVER = "aer_dask.worker.serve"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+#: Seconds between two looks at whether a task is still wanted, where nobody can call `kill`.
+_INTERVAL = 0.1
+#: Where Linux counts the processes of this control group that were killed for lack of memory.
+_MEMORY_EVENTS = (
+    Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"),
+)  # fmt: skip
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the thread that started it ends (on Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class _Starter:
+    """A thread that starts processes and lives as long as this one.
+
+    The kernel ends a child with the *thread* that started it; one of a thread pool may end at any
+    time, while the child already simulates for another.
+    """
+
+    def __init__(self) -> None:
+        self._wanted: queue.SimpleQueue[tuple[Callable[[], Child], Future[Child]]]
+        self._wanted = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def start(self, make: Callable[[], Child]) -> Child:
+        """What ``make`` returns, or raises, in that thread."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._serve, name="aer-dask-starter", daemon=True
+                )
+                self._thread.start()
+        made: Future[Child] = Future()
+        self._wanted.put((make, made))
+        return made.result()
+
+    def _serve(self) -> None:
+        while True:
+            make, made = self._wanted.get()
+            try:
+                made.set_result(make())
+            except BaseException as error:  # noqa: BLE001 (it belongs to who asked)
+                made.set_exception(error)
+
+
+class Child:
+    """One child process and the connection to it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 (a module of this package)
+                [sys.executable, "-m", _SERVER, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+            )
+
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def run(
+        self,
+        task: bytes,
+        shared: bytes,
+        limits: dict[str, int],
+        unwanted: Callable[[], bool] | None = None,
+    ) -> bytes:
+        """Run a task in the child and wait for its result.
+
+        Args:
+            task: the encoded task.
+            shared: the encoded options and noise models of the run.
+            limits: Aer options where the user set none.
+            unwanted: asked now and then; once it is true the child is killed.
+
+        Raises:
+            OutOfMemoryError: if the child dies meanwhile, killed for lack of memory.
+            WorkerLostError: if it dies of something else.
+            Exception: whatever the task raises.
+        """
+        kills = _memory_kills()
+        try:
+            self._connection.send((task, shared, limits))
+            while unwanted and not self._connection.poll(_INTERVAL):
+                if unwanted():
+                    self.kill()
+            succeeded, value = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._loss(kills) from error
+        if not succeeded:
+            raise value
+        return value  # type: ignore[no-any-return]
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process and forget it."""
+        self.kill()
+        self._process.wait()
+        self._connection.close()
+
+    def _loss(self, kills_before: int) -> WorkerLostError:
+        status = self._process.wait()
+        gone = "The process that simulated this task is gone:"
+        if status == -signal.SIGKILL and _memory_kills() > kills_before:
+            return OutOfMemoryError(f"{gone} it was killed for lack of memory.")
+        if status == -signal.SIGKILL:
+            return WorkerLostError(f"{gone} it was killed; if nobody did, it was out of memory.")
+        if status < 0:
+            return WorkerLostError(f"{gone} it died of {signal.Signals(-status).name}.")
+        return WorkerLostError(f"{gone} it exited with status {status}.")
+
+
+def _memory_kills() -> int:
+    """How many processes beside this one were killed for lack of memory; 0 if nobody counts."""
+    for file in _MEMORY_EVENTS:
+        with contextlib.suppress(OSError):
+            counts = dict(line.split() for line in file.read_text().splitlines())
+            return int(counts.get("oom_kill", 0))
+    return 0
+
+
+class Children:
+    """The children of this process: one for each task that runs here, idle ones kept.
+
+    Args:
+        threads: OpenMP threads of a child, or None for what the environment says.
+        memory: bytes that all simulations here may take together, or None for Aer's own limit.
+        slots: how many of them run side by side.
+    """
+
+    def __init__(
+        self, threads: int | None = None, memory: int | None = None, slots: int = 1
+    ) -> None:
+        self.threads, self.memory, self.slots = threads, memory, slots
+        self._forget()
+        atexit.register(self.close)
+        # a process of a pool may be a copy of this one, and has no use for the children of this one
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._idle: list[Child] = []
+        self._running: dict[str, Child] = {}
+        self._unwanted: deque[str] = deque(maxlen=1000)
+        self._lock = threading.Lock()
+        self._starter = _Starter()
+
+    def configure(self, threads: int, memory: int | None, slots: int) -> None:
+        """Set the limits of children started from now on, and have one ready for each slot."""
+        self.threads, self.memory, self.slots = threads, memory, slots
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.close()
+        self._idle = [self._new_child() for _ in range(slots)]
+
+    def run(
+        self,
+        key: str,
+        task: bytes,
+        shared: bytes,
+        memory: int = 0,
+        unwanted: Callable[[], bool] | None = None,
+    ) -> bytes:
+        """Run a task in a child.
+
+        Args:
+            key: names the task for :meth:`kill`.
+            task: the encoded task.
+            shared: the encoded options and noise models of the run.
+            memory: bytes that the task is expected to take; less than its slot's share is no limit.
+            unwanted: see :meth:`Child.run`.
+
+        Raises:
+            Exception: as :meth:`Child.run`; WorkerLostError if the task was cancelled before.
+        """
+        child = self._take(key)
+        try:
+            result = child.run(task, shared, self._limits(memory), unwanted)
+        except OutOfMemoryError as error:
+            self._drop(key, child)
+            raise OutOfMemoryError(str(error), self.memory) from error
+        except WorkerLostError:
+            self._drop(key, child)
+            raise
+        except BaseException:
+            self._keep(key, child)
+            raise
+        self._keep(key, child)
+        return result
+
+    def kill(self, key: str) -> None:
+        """End the child that runs a task; if none does yet, the task ends when it comes."""
+        with self._lock:
+            if key in self._running:
+                self._running[key].kill()
+            else:
+                self._unwanted.append(key)
+
+    def close(self) -> None:
+        """End all children."""
+        with self._lock:
+            children = [*self._idle, *self._running.values()]
+            self._idle = []
+        for child in children:
+            child.kill()
+
+    def _limits(self, memory: int) -> dict[str, int]:
+        if self.memory is None:
+            return {}
+        return {"max_memory_mb": max(memory, self.memory // self.slots) // 2**20}
+
+    def _take(self, key: str) -> Child:
+        with self._lock:
+            if key in self._unwanted:
+                raise WorkerLostError("This task was cancelled before it began.")
+            while self._idle:
+                child = self._idle.pop()
+                if child.alive():
+                    break
+                child.close()
+            else:
+                child = self._new_child()
+            self._running[key] = child
+        return child
+
+    def _keep(self, key: str, child: Child) -> None:
+        with self._lock:
+            del self._running[key]
+            self._idle.append(child)
+
+    def _drop(self, key: str, child: Child) -> None:
+        with self._lock:
+            del self._running[key]
+        child.close()
+
+    def _new_child(self) -> Child:
+        # the nanny sets OMP_NUM_THREADS=1 for the worker, which is not meant for Aer
+        limit = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
+        return self._starter.start(lambda: Child(limit))
+
+
+#: The children of this process, whoever runs tasks in it: a Dask worker or a pool.
+children = Children()

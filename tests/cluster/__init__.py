@@ -1,4 +1,0 @@
-"""A Kubernetes cluster for the tests: `python3 -m tests.cluster up`, `load`, `down`.
-
-It uses only the standard library, because it runs before anything is installed.
-"""

@@ -1,0 +1,65 @@
+"""`make test-cluster`: a cluster, the images on it, the tests, and nothing of it left."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from . import choice
+from .common import KUBECONFIG, ROOT
+
+LEAVES_NOTHING = "tests/kubernetes/test_leaves_nothing.py"
+
+
+def main() -> None:
+    """Run all steps up to the first that fails; a cluster that they brought up goes in any case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cluster", choices=("host", "kind", "minikube"), default="host")
+    parser.add_argument("options", nargs="*", help="for pytest, after --")
+    words = parser.parse_args()
+    # what a CI sends that gives up; as it is, the cluster would stay
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Told to stop."))
+    timings: dict[str, float] = {}
+    was_up = choice.chosen() is not None
+    try:
+        for name, command in steps(words.cluster, was_up, words.options).items():
+            run_timed(timings, name, command)
+    finally:
+        if not was_up:
+            run_timed(timings, "cluster-down", ["make", "cluster-down"])
+        each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in timings.items())
+        print(f"Seconds: {each}; all told {sum(timings.values()):.0f}.", flush=True)
+
+
+def steps(cluster: str, was_up: bool, options: list[str]) -> dict[str, list[str]]:
+    """The commands by what their timing is called."""
+    pytest = [sys.executable, "-m", "pytest"]
+    # tested first, because it wants a host without a cluster
+    trace = {"up and down again": [*pytest, LEAVES_NOTHING]} if cluster == "host" else {}
+    tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
+    return {
+        "tools": ["make", "tools"],
+        **({} if was_up else trace),
+        "cluster-up": ["make", "cluster-up", f"CLUSTER={cluster}"],
+        "images": ["make", "images"],
+        "load": ["make", "load"],
+        "tests": [*pytest, *tests, "--durations=10", *options],
+    }
+
+
+def run_timed(timings: dict[str, float], name: str, command: list[str]) -> None:
+    """Run a command on the cluster of this checkout, whatever $KUBECONFIG says."""
+    started = time.monotonic()
+    environment = os.environ | {"KUBECONFIG": str(KUBECONFIG)}
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    timings[name] = time.monotonic() - started
+    if status:
+        sys.exit(f"make test-cluster failed: {' '.join(command)} ended with status {status}.")
+
+
+if __name__ == "__main__":
+    main()

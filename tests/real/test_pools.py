@@ -1,0 +1,97 @@
+"""Pools of concurrent.futures: cancelling, dying, and several of them in one process."""
+
+import concurrent.futures
+import os
+import signal
+
+import pytest
+from qiskit.providers import JobStatus
+
+from aer_dask import AerSimulator, ExecutorError
+from aer_dask.testing import differences
+from tests.circuits import bell, pauli_noise, plain, volume
+from tests.waiting import wait_until
+
+from .processes import simulations
+
+CIRCUIT = volume(9)
+POOLS = {
+    "threads": concurrent.futures.ThreadPoolExecutor,
+    "processes": concurrent.futures.ProcessPoolExecutor,
+}
+
+
+def start_run(pool, **options):
+    backend = AerSimulator(executor=pool, noise_model=pauli_noise(), method="statevector")
+    return backend.run(CIRCUIT, **{"seed_simulator": 9, "memory": True, **options})
+
+
+@pytest.fixture
+def busy():
+    """A function that gives the processes that have simulated a while since the test began."""
+    before = {child.pid: child.cpu_times().user for child in simulations(os.getpid())}
+    return lambda: [
+        child
+        for child in simulations(os.getpid())
+        if child.cpu_times().user - before.get(child.pid, 1) > 1
+    ]
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_cancel_ends_the_simulation_within_two_seconds(kind, busy):
+    with POOLS[kind](1) as pool:
+        job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
+        wait_until(busy, "it simulates")
+        assert job.cancel()
+        wait_until(lambda: not busy(), "nothing simulates", seconds=2)
+        assert job.status() is JobStatus.CANCELLED
+        assert AerSimulator(executor=pool).run(bell()).result(60).success
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_a_killed_simulation_is_repeated(kind, busy):
+    with POOLS[kind](1) as pool:
+        job = start_run(pool, shots=8000, max_shot_size=8000)
+        for child in wait_until(busy, "it simulates"):
+            child.kill()
+        expected = plain(pauli_noise(), method="statevector").run(
+            CIRCUIT, shots=8000, seed_simulator=9, memory=True
+        )
+        assert differences(job.result(120), expected.result()) == []
+        assert job.attempts() == [2]
+
+
+def test_a_process_of_a_pool_that_is_killed_is_named_in_a_sentence(busy):
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        member = pool.submit(os.getpid).result()
+        job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
+        wait_until(busy, "it simulates")
+        os.kill(member, signal.SIGKILL)
+        with pytest.raises(ExecutorError, match=r"pool is broken.*Make a new one"):
+            job.result(60)
+        wait_until(lambda: not busy(), "its simulation is gone, too")
+
+
+def test_the_end_of_one_pool_leaves_simulations_of_others_alone(busy):
+    first = concurrent.futures.ThreadPoolExecutor(1)
+    assert AerSimulator(executor=first).run(bell()).result(60).success
+    with concurrent.futures.ThreadPoolExecutor(1) as second:
+        job = start_run(second, shots=8000, max_shot_size=8000)
+        wait_until(busy, "it simulates")
+        first.shutdown()
+        assert job.result(120).success
+        assert job.attempts() == [1]
+
+
+def test_a_broken_pool_is_named():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        pool.submit(os.kill, os.getpid(), 0).result()
+    with pytest.raises(ExecutorError, match="takes no more work"):
+        AerSimulator(executor=pool).run(bell()).result(30)
+
+
+def test_a_forked_process_has_children_of_its_own():
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        assert AerSimulator(executor=threads).run(bell()).result(60).success
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:  # forks this process as it is now
+        assert AerSimulator(executor=pool).run(bell()).result(30).success

@@ -1,0 +1,25 @@
+"""The options that are aer_dask's own are refused early, with an executor and without."""
+
+import pytest
+from qiskit_aer import AerError
+
+from aer_dask import AerSimulator, InsufficientMemoryError
+from aer_dask.compile.assemble import assemble
+from aer_dask.runs.run import Run
+from tests.circuits import bell, volume
+
+
+def test_a_wrong_seed_policy_is_refused_without_an_executor_too():
+    with pytest.raises(AerError, match="seed_policy must be one of"):
+        AerSimulator(seed_policy="lucky").run(bell())
+    with pytest.raises(AerError, match="seed_policy must be one of"):
+        AerSimulator().run(bell(), seed_policy="lucky")
+
+
+def test_each_batch_of_a_run_has_its_own_rule_of_memory():
+    backend = AerSimulator(method="statevector")
+    bounded = assemble(backend, [volume(2)], None, {"max_memory_mb": 1})
+    free = assemble(backend, [volume(6)], None, {})
+    with pytest.raises(InsufficientMemoryError, match="6 qubits"):
+        Run(backend, [bounded, free]).check_memory(16 * 2**5)
+    Run(backend, [free, bounded]).check_memory(16 * 2**7)
