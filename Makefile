@@ -25,10 +25,14 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 setup: $(VENV)/ready ## make the virtual environment with the locked packages
 
-lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
-	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
-	  -o requirements.lock pyproject.toml
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+
+lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml, and that of tests/clients
+	$(LOCK) --all-extras --group dev -o requirements.lock pyproject.toml
+	$(LOCK) --no-annotate -o tests/clients/requirements.lock \
+	  tests/clients/requirements.in pyproject.toml --constraint \
+	  <(sed -nE 's/^((dask|distributed|qiskit|qiskit-aer)==[^ ]+).*/\1/p' requirements.lock)
 
 # --- the main job -------------------------------------------------------------
 
@@ -64,6 +68,17 @@ real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
 	$(RUN) -m tests.kubernetes.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
 
+CLIENTS := .venv-clients
+
+$(CLIENTS)/ready: tests/clients/requirements.lock pyproject.toml $(VENV)/ready
+	$(RUN) -m venv --without-pip --clear $(CLIENTS)
+	$(UV) pip install --quiet --python $(CLIENTS)/bin/python --require-hashes -r $<
+	$(UV) pip install --quiet --python $(CLIENTS)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+clients: $(CLIENTS)/ready ## the libraries of others over an executor, in an environment of their own
+	$(CLIENTS)/bin/python -m pytest tests/clients $(ARGS)
+
 conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<checkout of qiskit-aer>
 	@test -d "$(AER)/test/terra" || { echo "Say where qiskit-aer is checked out: make conformance AER=../qiskit-aer"; exit 2; }
 	rm -rf build/conformance && mkdir -p build/conformance && cp -r $(AER)/test build/conformance/
@@ -71,7 +86,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench growth test lint fix unit-test real-test test-cluster conformance
+.PHONY: help setup lock smoke-test bench growth test lint fix unit-test real-test test-cluster clients conformance
 
 # --- chart ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from qiskit_aer import AerError
 
 from .burst import burst
 from .compile.assemble import assemble
+from .executors import portable
 from .executors.choose import dispatcher
 from .jobs.jobset import AerJobSet
 from .runs import options as own_options
@@ -26,13 +28,36 @@ Request = tuple[
 ]
 
 
+class SimulatorOptions(Options):
+    """The options of a backend, whose copies share the executor and whose pickle says where it is.
+
+    Libraries copy and pickle backends, with the options or those alone; a connection to a cluster
+    can be neither copied nor pickled.
+    """
+
+    __slots__ = ()  # else vars(options) were empty: in the base class __dict__ is a property
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SimulatorOptions:
+        fields, validator = super().__getstate__()
+        memo[id(fields["executor"])] = fields["executor"]
+        copied = type(self)()
+        copied.__setstate__(copy.deepcopy((fields, validator), memo))
+        return copied
+
+    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        fields, validator = super().__getstate__()
+        return {**fields, "executor": portable.packed(fields["executor"])}, validator
+
+
 class AerSimulator(qiskit_aer.AerSimulator):
     """Qiskit Aer's simulator, spread over the workers of an executor.
 
     All options of :class:`qiskit_aer.AerSimulator`, and of those these do something again:
 
     * ``executor``: a ``dask.distributed`` Client or Cluster, a ``concurrent.futures`` executor, or
-      ``"dask"`` for this process's current client. Default None: plain Aer, untouched.
+      ``"dask"`` for this process's current client. Default None: plain Aer, untouched. Copies of a
+      backend share it. A pickled backend carries the address of a Dask cluster and the paths of its
+      TLS files, and connects when it first runs; with a pool it cannot be pickled.
     * ``max_job_size``: circuits per task. Default None: chosen from the estimated work.
     * ``max_shot_size``: shots per task, of circuits whose shots are simulated one by one. Default
       None: chosen.
@@ -55,9 +80,7 @@ class AerSimulator(qiskit_aer.AerSimulator):
 
     @classmethod
     def _default_options(cls) -> Options:
-        options = super()._default_options()
-        options.update_options(**own_options.DEFAULTS)
-        return options
+        return SimulatorOptions(**super()._default_options(), **own_options.DEFAULTS)
 
     def run(
         self,
@@ -122,6 +145,9 @@ class AerSimulator(qiskit_aer.AerSimulator):
         run = self._compiled([(circuits, parameter_binds, {})], run_options)
         plan = run.planner(dispatcher(self._required_executor(run_options)).slots()).plan()
         return plan.with_bytes([run.payload(task) for task in plan.tasks], run.shared)
+
+    def _get_executor(self, **run_options: Any) -> Any:
+        return portable.unpacked(super()._get_executor(**run_options))
 
     def _required_executor(self, run_options: dict[str, Any]) -> Any:
         executor = self._get_executor(**run_options)

@@ -21,6 +21,7 @@ from aer_dask import (
 )
 from aer_dask.testing import differences
 from tests.circuits import ANGLE, bell, mid_circuit, parameterised, pauli_noise, plain, volume
+from tests.placement import executed
 from tests.waiting import wait_until
 
 
@@ -34,19 +35,6 @@ def long_run():
     """Arguments of a run that takes minutes, in many tasks."""
     return {"circuits": volume(12), "shots": 200_000, "noise_model": pauli_noise(),
             "method": "statevector", "max_shot_size": 100_000}  # fmt: skip
-
-
-def executed(client, job=None):
-    """Which worker executed which of our tasks, from its own log of transitions."""
-    prefix = f"aer-{job.job_id()}" if job else "aer-"
-    logs = client.run(
-        lambda dask_worker: [str(entry[0]) for entry in dask_worker.state.log
-                             if "executing" in entry and "memory" in entry]
-    )  # fmt: skip
-    return {
-        worker: {key for key in keys if key.startswith(prefix) and "shared" not in key}
-        for worker, keys in logs.items()
-    }
 
 
 def test_circuits_are_simulated_on_all_workers_and_not_here(backend, client):
