@@ -9,6 +9,7 @@ import threading
 
 import psutil
 from distributed import Client
+from distributed.security import Security
 
 from aer_dask.clusters.settings import DASK_SETTINGS, WORKER_FLAGS
 from tests.waiting import wait_until
@@ -162,3 +163,14 @@ def simulations(process_id):
                    for argument in child.cmdline()):  # fmt: skip
                 found.append(child)
     return found
+
+
+def tls_files(folder):
+    """Keys and certificates of all roles in files, as keywords of Security."""
+    keys, files = Security.temporary(), {}
+    for role in ("ca_file", "client_cert", "client_key", "worker_cert", "worker_key",
+                 "scheduler_cert", "scheduler_key"):  # fmt: skip
+        path = folder / role
+        path.write_text(getattr(keys, f"tls_{role}"))
+        files[f"tls_{role}"] = str(path)
+    return files

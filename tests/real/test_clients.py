@@ -15,6 +15,8 @@ from aer_dask.testing import differences
 from tests.circuits import bell, mid_circuit, pauli_noise, plain
 from tests.placement import executed
 
+from .processes import tls_files
+
 RUN = {"shots": 300, "seed_simulator": 6, "max_job_size": 1}
 CIRCUITS = [bell(), mid_circuit("all"), bell()]
 
@@ -84,13 +86,7 @@ def test_a_pickled_primitive_estimates_in_another_process(client):
 
 
 def test_a_pickle_opens_tls_connections_with_the_files_of_its_client(tmp_path):
-    temporary = Security.temporary()
-    files = {}
-    for name in ("ca_file", "client_cert", "client_key", "worker_cert", "worker_key",
-                 "scheduler_cert", "scheduler_key"):  # fmt: skip
-        path = tmp_path / name
-        path.write_text(getattr(temporary, f"tls_{name}"))
-        files[f"tls_{name}"] = str(path)
+    files = tls_files(tmp_path)
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, preload="aer_dask.worker", dashboard_address=None,

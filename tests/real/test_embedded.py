@@ -8,11 +8,14 @@ import sys
 
 import pytest
 from distributed import Client
+from distributed.security import Security
 
 from aer_dask import AerSimulator, EmbeddedCluster
 from aer_dask.testing import differences
-from tests.circuits import pauli_noise, plain, volume
+from tests.circuits import bell, pauli_noise, plain, volume
 from tests.waiting import wait_until
+
+from .processes import tls_files
 
 PROGRAM = """
 import signal, sys, time
@@ -40,6 +43,19 @@ def test_a_worker_that_cannot_start_is_named_at_once(tmp_path):
     )
     with pytest.raises(RuntimeError, match=r"worker 0 did not start; it exited with status"):
         EmbeddedCluster(workers=1, settings={"PYTHONPATH": str(tmp_path)})
+
+
+def test_it_runs_over_tls(tmp_path):
+    files = tls_files(tmp_path)
+    settings = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"} | {
+        "DASK_DISTRIBUTED__COMM__TLS__" + name.removeprefix("tls_").upper().replace(
+            "_CERT", "__CERT").replace("_KEY", "__KEY"): path
+        for name, path in files.items()
+    }  # fmt: skip
+    security = Security(**files, require_encryption=True)
+    with EmbeddedCluster(workers=1, settings=settings, security=security) as cluster:
+        assert cluster.scheduler_address.startswith("tls://")
+        assert AerSimulator(executor=cluster).run(bell()).result(60).success
 
 
 def test_it_survives_ctrl_c():
@@ -99,6 +115,7 @@ LEAVING = """
 import concurrent.futures, sys
 from aer_dask import AerSimulator, EmbeddedCluster
 from distributed import Client
+from distributed.security import Security
 from tests.circuits import pauli_noise, volume
 
 def executor(kind):

@@ -23,6 +23,7 @@ from dask.system import CPU_COUNT
 from distributed.core import rpc
 from distributed.deploy.spec import SpecCluster
 from distributed.deploy.subprocess import Subprocess
+from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from ..worker.child import die_with_parent
@@ -93,9 +94,14 @@ class _Worker(_DaskProcess):
     """A worker that has started once the scheduler knows it."""
 
     def __init__(
-        self, scheduler: str, name: object, memory: int, environment: dict[str, str]
+        self,
+        scheduler: str,
+        name: object,
+        memory: int,
+        environment: dict[str, str],
+        connection: dict[str, Any],
     ) -> None:
-        self._scheduler, self._name = scheduler, str(name)
+        self._scheduler, self._name, self._connection = scheduler, str(name), connection
         super().__init__(
             "worker", scheduler, "--host", _HOST, "--name", self._name, "--no-dashboard",
             "--memory-limit", str(memory), *WORKER_FLAGS, environment=environment,
@@ -106,7 +112,7 @@ class _Worker(_DaskProcess):
         await self._wait_until(self._is_registered, f"Dask worker {self._name}")
 
     async def _is_registered(self) -> bool:
-        async with rpc(self._scheduler) as scheduler:
+        async with rpc(self._scheduler, connection_args=self._connection) as scheduler:
             workers = (await scheduler.identity(n_workers=-1))["workers"].values()
         return any(str(worker["name"]) == self._name for worker in workers)
 
@@ -119,6 +125,7 @@ class EmbeddedCluster(SpecCluster):
         threads: OpenMP threads of each worker's simulations; default an equal share of the cores.
         memory: bytes of each worker; default an equal share of this machine's.
         settings: further environment variables of all processes, such as ``DASK_...`` settings.
+        security: how this process connects to them; default as Dask's configuration says.
     """
 
     def __init__(
@@ -128,19 +135,26 @@ class EmbeddedCluster(SpecCluster):
         threads: int | None = None,
         memory: int | None = None,
         settings: dict[str, str] | None = None,
+        security: Security | None = None,
         **spec_cluster: Any,
     ) -> None:
         workers = workers or CPU_COUNT
         threads = threads or max(1, CPU_COUNT // workers)
         environment = {"AER_DASK_THREADS": str(threads), **(settings or {})}
+        security = security or Security()
         worker = {
             "cls": _Worker,
-            "options": {"memory": memory or MEMORY_LIMIT // workers, "environment": environment},
+            "options": {
+                "memory": memory or MEMORY_LIMIT // workers,
+                "environment": environment,
+                "connection": security.get_connection_args("client"),
+            },
         }
         super().__init__(
             workers=dict.fromkeys(range(workers), worker),
             scheduler={"cls": _Scheduler, "options": {"environment": environment}},
             worker=worker,
+            security=security,
             name="EmbeddedCluster",
             **spec_cluster,
         )
