@@ -68,9 +68,9 @@ class Cluster:
             wait_until(lambda: self.addresses().get(name) in self.watched(), f"{name} serves")
         return worker
 
-    def plain_worker(self, name, **environment):
+    def plain_worker(self, name, *flags, **environment):
         """Start a worker without the preload, and return its process."""
-        flags = (*_HOST, "--name", name, "--no-dashboard", "--nthreads", "1", "--no-nanny")
+        flags = (*_HOST, "--name", name, "--no-dashboard", "--nthreads", "1", "--no-nanny", *flags)
         self.workers[name] = dask("worker", self.address, *flags, **environment)
         return self.workers[name]
 

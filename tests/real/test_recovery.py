@@ -105,7 +105,8 @@ def test_a_client_that_is_closed_while_the_job_waits_ends_it_with_a_sentence(clu
         job.result(timeout=20)
 
 
-def test_tasks_run_on_workers_that_come_later(cluster):
+@pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
+def test_tasks_run_on_workers_that_come_later(cluster, preload):
     """Here the only worker that is large enough is replaced by an equal one."""
     cluster.add_worker("small", "--memory-limit", str(500 * MIB))
     cluster.add_worker("large", "--memory-limit", str(1200 * MIB))
@@ -113,7 +114,8 @@ def test_tasks_run_on_workers_that_come_later(cluster):
     options = {"shots": 10, "seed_simulator": 1, "method": "statevector"}
     job = AerSimulator(executor=cluster.client).run(circuits, max_job_size=1, **options)
     cluster.kill_worker("large")
-    cluster.add_worker("successor", "--memory-limit", str(1200 * MIB))
+    add = cluster.add_worker if preload else cluster.plain_worker
+    add("successor", "--memory-limit", str(1200 * MIB))
     expected = plain().run(circuits, **options).result()
     assert differences(job.result(timeout=120), expected) == []
 

@@ -181,7 +181,8 @@ def _memory(worker: dict[str, Any]) -> int:
 def _failure(future: Any) -> Outcome:
     """How a future has ended that has no result."""
     if future.status != "error":
-        return Lost(concurrent.futures.CancelledError(future.key), blamed=False)
+        # Dask says no more of it: by the loss of the scheduler, by Client.restart, by somebody
+        return Lost(concurrent.futures.CancelledError("Dask has cancelled it."), blamed=False)
     error: BaseException = future.exception()
     if isinstance(error, OptionsMissingError):
         return Lost(error, blamed=False)

@@ -69,6 +69,7 @@ class Driver:
         self._ended_keys: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self._recovering = False
         self._thread = threading.Thread(target=self._main, name=f"aer-job-{job_id}", daemon=True)
         self._started = time.monotonic()
 
@@ -82,7 +83,11 @@ class Driver:
         """
         self._started = time.monotonic()
         if self._dispatcher.slots():
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self._stop_tasks()
+                raise
         _live.add(self)
         self._thread.start()
 
@@ -111,7 +116,8 @@ class Driver:
             return False
         self._stop.set()
         self._ended_keys.put(None)
-        self._thread.join(_CANCEL)
+        if not self._recovering:  # else nothing runs that could be waited for
+            self._thread.join(_CANCEL)
         return True
 
     def partial(self, index: int) -> Result:
@@ -184,8 +190,13 @@ class Driver:
         while indices and not self._stop.is_set():
             lost = [index for index in indices if not self._submit(index)]
             if lost:
-                self._dispatcher.recover(self._stop)
+                self._recover()
             indices = lost
+
+    def _recover(self) -> None:
+        self._recovering = True
+        self._dispatcher.recover(self._stop)
+        self._recovering = False
 
     def _submit(self, index: int) -> bool:
         if self._stop.is_set():
@@ -227,7 +238,7 @@ class Driver:
             else:
                 self._collect(index, outcome)
         if lost:
-            self._dispatcher.recover(self._stop)
+            self._recover()
             self._send(lost)
 
     def _collect(self, index: int, output: bytes) -> None:
