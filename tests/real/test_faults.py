@@ -20,45 +20,33 @@ from aer_dask import (
 from aer_dask.clusters.settings import WORKER_FLAGS
 from aer_dask.jobs import driver
 from aer_dask.testing import differences
-from tests.circuits import bell, pauli_noise, plain, volume
+from tests.circuits import bell, pauli_noise, volume
 from tests.waiting import wait_until
 
 from .processes import Cluster, dask, free_port, kept_running, simulations
-
-CIRCUIT = volume(9)
-OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
-
-
-@pytest.fixture(scope="module")
-def expected():
-    return plain(pauli_noise(), method="statevector").run(CIRCUIT, **OPTIONS).result()
-
-
-def start_run(client, **options):
-    backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
-    return backend.run(CIRCUIT, **{"max_shot_size": 30, **OPTIONS, **options})
+from .runs import CIRCUIT, expected, start_run
 
 
 def worker_ids(client):
     return list(client.run(os.getpid).values())
 
 
-def test_a_killed_simulation_is_repeated_and_changes_no_bit(own_cluster, expected):
+def test_a_killed_simulation_is_repeated_and_changes_no_bit(own_cluster):
     client = own_cluster(2)
     job = start_run(client)
     wait_until(lambda: job.progress().done, "the first task is done")
     for worker in worker_ids(client):
         for child in simulations(worker):
             child.kill()
-    assert differences(job.result(timeout=120), expected) == []
+    assert differences(job.result(timeout=120), expected()) == []
 
 
-def test_a_killed_worker_is_replaced_and_changes_no_bit(own_cluster, expected):
+def test_a_killed_worker_is_replaced_and_changes_no_bit(own_cluster):
     client = own_cluster(2)
     job = start_run(client)
     wait_until(lambda: job.progress().done, "the first task is done")
     os.kill(worker_ids(client)[0], signal.SIGKILL)
-    assert differences(job.result(timeout=120), expected) == []
+    assert differences(job.result(timeout=120), expected()) == []
 
 
 def test_a_worker_that_dies_takes_its_simulations_along(own_cluster):
@@ -108,7 +96,7 @@ def test_a_simulation_longer_than_worker_ttl_completes(own_cluster):
     assert worker_ids(client) == [before]
 
 
-def test_a_restarted_scheduler_costs_only_what_was_running(expected):
+def test_a_restarted_scheduler_costs_only_what_was_running():
     port = str(free_port())
     address = f"tcp://127.0.0.1:{port}"
     with (
@@ -122,7 +110,7 @@ def test_a_restarted_scheduler_costs_only_what_was_running(expected):
         job = start_run(client)
         wait_until(lambda: job.progress().done >= 2, "two tasks are done")
         processes[0].kill()
-        assert differences(job.result(timeout=180), expected) == []
+        assert differences(job.result(timeout=180), expected()) == []
 
 
 def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_cluster, monkeypatch):

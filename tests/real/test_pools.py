@@ -9,21 +9,16 @@ from qiskit.providers import JobStatus
 
 from aer_dask import AerSimulator, ExecutorError
 from aer_dask.testing import differences
-from tests.circuits import bell, pauli_noise, plain, volume
+from tests.circuits import bell
 from tests.waiting import wait_until
 
 from .processes import simulations
+from .runs import expected, start_run
 
-CIRCUIT = volume(9)
 POOLS = {
     "threads": concurrent.futures.ThreadPoolExecutor,
     "processes": concurrent.futures.ProcessPoolExecutor,
 }
-
-
-def start_run(pool, **options):
-    backend = AerSimulator(executor=pool, noise_model=pauli_noise(), method="statevector")
-    return backend.run(CIRCUIT, **{"seed_simulator": 9, "memory": True, **options})
 
 
 @pytest.fixture
@@ -54,10 +49,7 @@ def test_a_killed_simulation_is_repeated(kind, busy):
         job = start_run(pool, shots=8000, max_shot_size=8000)
         for child in wait_until(busy, "it simulates"):
             child.kill()
-        expected = plain(pauli_noise(), method="statevector").run(
-            CIRCUIT, shots=8000, seed_simulator=9, memory=True
-        )
-        assert differences(job.result(120), expected.result()) == []
+        assert differences(job.result(120), expected(8000)) == []
         assert job.attempts() == [2]
 
 

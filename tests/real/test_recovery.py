@@ -9,13 +9,12 @@ from qiskit.providers import JobStatus
 
 from aer_dask import AerSimulator, ExecutorError, JobCancelledError, VersionMismatchError
 from aer_dask.testing import differences
-from tests.circuits import bell, pauli_noise, plain, volume
+from tests.circuits import bell, plain
 from tests.waiting import wait_until
 
 from .processes import Cluster, black_hole, kept_running
+from .runs import expected, start_run
 
-CIRCUIT = volume(9)
-OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
 #: Longer than any attempt of Dask's client to connect can be answered: the kernel repeats one
 #: after 1, 3, 7, 15 and 31 s, and that client gives up after 30.
 HOLE_SECONDS = 23.0
@@ -29,16 +28,6 @@ def cluster():
     cluster.close()
 
 
-@pytest.fixture(scope="module")
-def expected():
-    return plain(pauli_noise(), method="statevector").run(CIRCUIT, **OPTIONS).result()
-
-
-def start_run(client, **options):
-    backend = AerSimulator(executor=client, noise_model=pauli_noise(), method="statevector")
-    return backend.run(CIRCUIT, **{"max_shot_size": 30, **OPTIONS, **options})
-
-
 def wide(qubits):
     """A state vector of so many qubits, and few gates."""
     circuit = QuantumCircuit(qubits, 1)
@@ -49,7 +38,7 @@ def wide(qubits):
     return circuit
 
 
-def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, expected, caplog):
+def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, caplog):
     client = cluster.new_client(timeout=30)
     with (
         caplog.at_level(logging.WARNING, logger="aer_dask"),
@@ -62,9 +51,9 @@ def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, expec
         with black_hole(cluster.port):
             time.sleep(HOLE_SECONDS)
         cluster.start_scheduler()
-        assert differences(job.result(timeout=120), expected) == []
+        assert differences(job.result(timeout=120), expected()) == []
         again = start_run(client)
-        assert differences(again.result(timeout=120), expected) == []
+        assert differences(again.result(timeout=120), expected()) == []
     assert caplog.text.count("has taken its place") == 1
     client.close()
     with pytest.raises(ExecutorError, match="was closed"):
@@ -116,8 +105,8 @@ def test_tasks_run_on_workers_that_come_later(cluster, preload):
     cluster.kill_worker("large")
     add = cluster.add_worker if preload else cluster.plain_worker
     add("successor", "--memory-limit", str(1200 * MIB))
-    expected = plain().run(circuits, **options).result()
-    assert differences(job.result(timeout=120), expected) == []
+    alone = plain().run(circuits, **options).result()
+    assert differences(job.result(timeout=120), alone) == []
 
 
 def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost(cluster):
@@ -131,8 +120,8 @@ def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost
     wait_until(lambda: job.progress().done or job.status() is JobStatus.ERROR, "bell is done")
     assert job.status() is JobStatus.RUNNING
     cluster.add_worker("successor", "--memory-limit", str(1200 * MIB))
-    expected = plain().run([circuit, bell()], **options).result()
-    assert differences(job.result(timeout=120), expected) == []
+    alone = plain().run([circuit, bell()], **options).result()
+    assert differences(job.result(timeout=120), alone) == []
 
 
 def test_tasks_side_by_side_share_the_memory_of_their_worker(cluster):
