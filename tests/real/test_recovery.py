@@ -128,11 +128,16 @@ def test_tasks_side_by_side_share_the_memory_of_their_worker(cluster):
     cluster.add_worker("wide", "--nthreads", "2", "--memory-limit", str(900 * MIB))
     circuits = [wide(24), wide(24)]
     job = AerSimulator(executor=cluster.client, method="statevector").run(circuits, max_job_size=1)
-    most = 0
-    while job.status() is not JobStatus.DONE:
-        most = max(most, cluster.runs("wide"))
-    assert most == 1
-    assert job.result().success
+    assert job.result(60).success
+    (log,) = cluster.client.run(
+        lambda dask_worker: [
+            entry[1:4] for entry in dask_worker.state.log if str(entry[0]).startswith("aer-")
+        ]
+    ).values()
+    running = [0]
+    for before, _, after in (entry for entry in log if len(entry) == 3):
+        running.append(running[-1] + (after == "executing") - (before == "executing"))
+    assert max(running) == 1
 
 
 def test_a_worker_that_joins_without_preload_is_held_to_the_versions(cluster, tmp_path):
