@@ -129,11 +129,11 @@ class Collector:
 
     def _learn(self, task: Task, outputs: list[RawOutput]) -> None:
         experiments = self._run.experiments
-        methods = {experiments[index].profile.method for index in task.experiments()}
+        methods = {experiments[index].prediction.method for index in task.experiments()}
         if len(methods) == 1:
             taken = sum(e["time_taken"] for output in outputs for e in output["results"])
             expected = sum(
-                experiments[index].profile.seconds(piece.shots)
+                experiments[index].prediction.duration.seconds(piece.shots)
                 for piece in task.pieces
                 for index in range(piece.start, piece.stop)
             )

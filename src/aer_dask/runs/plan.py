@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from qiskit_aer import AerError
 
-from ..compile.analysis import Profile
+from ..compile.prediction import Prediction
 from .experiments import Experiment
 from .options import RunOptions
 
@@ -32,7 +32,7 @@ INDEPENDENT_BLOCKS = 16
 #: More tasks than this are refused: at about 2 ms each, sending them alone would take minutes.
 MOST_TASKS = 100_000
 
-Seconds = Callable[[Profile, int], float]
+Seconds = Callable[[Prediction, int], float]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Plan:
         """How many experiments each simulation method is expected to take."""
         counts: dict[str, int] = {}
         for experiment in self.experiments:
-            counts[experiment.profile.method] = counts.get(experiment.profile.method, 0) + 1
+            counts[experiment.prediction.method] = counts.get(experiment.prediction.method, 0) + 1
         return counts
 
     def with_bytes(self, payloads: Sequence[bytes], shared: bytes) -> Plan:
@@ -158,7 +158,7 @@ class Planner:
 
     def _seconds(self, index: int, shots: int | None = None) -> float:
         experiment = self.experiments[index]
-        return self.seconds(experiment.profile, experiment.shots if shots is None else shots)
+        return self.seconds(experiment.prediction, experiment.shots if shots is None else shots)
 
     def _task_seconds(self) -> float:
         total = sum(map(self._seconds, range(len(self.experiments))))
@@ -192,10 +192,10 @@ class Planner:
 
     def _divisible(self, index: int) -> bool:
         """Whether the shots of an experiment may be cut at all."""
-        profile = self.experiments[index].profile
+        prediction = self.experiments[index].prediction
         if any(e.tied for e in self.experiments[index : index + 2]):
             return False
-        return profile.divisible or (self.options.independent and profile.samplable)
+        return prediction.divisible or (self.options.independent and prediction.samplable)
 
     def _pieces(self, index: int, target: float) -> Iterator[Piece]:
         """The shots of one experiment, cut where that is exact (or asked for) and worth it."""

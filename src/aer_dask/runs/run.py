@@ -68,11 +68,11 @@ class Run:
         """
         largest = max(self.experiments, key=lambda experiment: experiment.memory)
         if available is not None and largest.memory > available:
-            profile = largest.profile
+            prediction = largest.prediction
             raise InsufficientMemoryError(
-                f"circuit {largest.circuit} ({profile.qubits} qubits, {profile.method}) needs "
-                f"{_gib(largest.memory)}; workers have {_gib(available)} for a simulation. Give "
-                'the workers more memory, or use fewer qubits, precision="single" or '
+                f"circuit {largest.circuit} ({prediction.qubits} qubits, {prediction.method}) "
+                f"needs {_gib(largest.memory)}; workers have {_gib(available)} for a simulation. "
+                'Give the workers more memory, or use fewer qubits, precision="single" or '
                 'method="matrix_product_state".'
             )
 
