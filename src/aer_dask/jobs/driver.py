@@ -228,7 +228,7 @@ class Driver:
             self._dispatcher.recover(self._stop)
             self._send(lost)
 
-    def _collect(self, index: int, output: bytes) -> None:
+    def _collect(self, index: int, output: bytes | bytearray) -> None:
         task = self._tasks[index]
         misjudged = self._collector.add(task, output)
         with self._changed:

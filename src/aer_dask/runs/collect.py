@@ -64,14 +64,14 @@ class Collector:
         self._outputs: dict[int, dict[int, RawOutput]] = {batch: {} for batch in self._indices}
         self._not_loaded: set[int] = set()
 
-    def add(self, task: Task, data: bytes) -> list[int]:
+    def add(self, task: Task, data: codec.Buffer) -> list[int]:
         """Take in the output of a task.
 
         Returns:
             The experiments that have to be run again as a whole: their shots were split, and
             Aer's metadata says that this was not exact.
         """
-        outputs: list[RawOutput] = codec.decode(data)
+        outputs: list[RawOutput] = codec.decode_all(data)
         for piece, output in zip(task.pieces, outputs, strict=True):
             self._add_piece(piece, output)
         self._learn(task, outputs)

@@ -102,7 +102,7 @@ class Child:
         shared: bytes,
         limits: dict[str, int],
         unwanted: Callable[[], bool] | None = None,
-    ) -> bytes:
+    ) -> bytearray:
         """Run a task in the child and wait for its result.
 
         Args:
@@ -123,11 +123,18 @@ class Child:
                 if unwanted():
                     self.kill()
             succeeded, value = self._connection.recv()
+            if succeeded:
+                return self._receive(value)
         except (EOFError, OSError) as error:
             raise self._loss(kills) from error
-        if not succeeded:
-            raise value
-        return value  # type: ignore[no-any-return]
+        raise value
+
+    def _receive(self, size: int) -> bytearray:
+        """The bytes that come in chunks, each put where it belongs."""
+        data, received = bytearray(size), 0
+        while received < size:
+            received += self._connection.recv_bytes_into(data, received)
+        return data
 
     def kill(self) -> None:
         """End the process at once."""
@@ -196,7 +203,7 @@ class Children:
         shared: bytes,
         memory: int = 0,
         unwanted: Callable[[], bool] | None = None,
-    ) -> bytes:
+    ) -> bytearray:
         """Run a task in a child.
 
         Args:
