@@ -55,7 +55,10 @@ def test_an_instruction_that_is_not_known_is_refused_in_a_sentence():
 
 def test_saves_of_a_subtype_without_a_rule_keep_shots_together():
     def divisible(subtype):
-        calls = [Call("reset", ([0], -1)), Call("save_state", ([0], "save_x", subtype, "x"))]
+        calls = [
+            Call("reset", ([0], -1)),
+            Call("save_state", ([0], "save_statevector", subtype, "x")),
+        ]
         options = {"shots": 9, "method": "statevector"}
         return predict(Program(1, calls=calls), options, NoiseFacts(), bound=False).divisible
 

@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aer_dask.compile.duration import Duration
+from aer_dask.compile.memory import Memory
 from aer_dask.compile.prediction import Prediction
 from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.plan import SEED_STRIDE, Planner
 
-LIGHT = Prediction("", 3, "statevector", 0, Duration(1e-3, 0.0), False, False)
-HEAVY = Prediction("", 3, "statevector", 0, Duration(0.0, 1e-2), True, False)
+LIGHT = Prediction("", 3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
+HEAVY = Prediction("", 3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
 
 
 def seconds(prediction, shots):
@@ -87,7 +88,7 @@ def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
 
 
 def test_independent_seeds_do_not_depend_on_the_cluster():
-    prediction = Prediction("", 3, "stabilizer", 0, Duration(0.0, 1e-2), False, True)
+    prediction = Prediction("", 3, "stabilizer", Memory(), Duration(0.0, 1e-2), False, True)
     experiments = [Experiment(0, 0, 0, 0, 1000, prediction, seed=5)]
     options = RunOptions(independent=True)
     pieces = [

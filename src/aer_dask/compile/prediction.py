@@ -15,7 +15,7 @@ from typing import Any
 from .codec import Program
 from .duration import Duration, duration
 from .instructions import Call, calls_of
-from .memory import state_bytes
+from .memory import Memory, memory
 from .method import automatic_method, is_automatic, prefers_density_matrix
 from .noise import NoiseFacts
 from .sampling import MIXED_STATE, active_qubits, contributing, is_sampled
@@ -33,7 +33,7 @@ _MERGEABLE = frozenset({
 class Prediction:
     """What Aer will make of one circuit (one row of its bindings).
 
-    ``memory`` is in bytes. ``divisible`` says that any slice of the shots gives exactly the slice
+    ``divisible`` says that any slice of the shots gives exactly the slice
     of the whole; ``samplable`` that slices with seeds of their own give the same distribution for
     less than the whole would take.
     """
@@ -41,7 +41,7 @@ class Prediction:
     name: str
     qubits: int
     method: str
-    memory: int
+    memory: Memory
     duration: Duration
     divisible: bool
     samplable: bool
@@ -72,7 +72,7 @@ def predict(
         name=program.header.get("name", ""),
         qubits=qubits,
         method=method,
-        memory=state_bytes(method, qubits, config.get("precision", "double")),
+        memory=memory(calls, qubits, method, config, sampled=sampled),
         duration=duration(len(calls), qubits, method, sampled=sampled, noisy=noise.quantum),
         divisible=not (sampled or mixed_by_shots) and _runs_shot_by_shot(qubits, method, config)
         and _saves_can_be_merged(calls),

@@ -164,9 +164,10 @@ class Driver:
 
     def _prepare(self) -> None:
         """Check the workers, plan and encode."""
-        self._run.check_memory(self._dispatcher.largest_memory())
+        memory = self._dispatcher.largest_memory()
+        plan = self._run.planner(self._dispatcher.slots(), memory).plan()
+        self._run.check_memory(plan.tasks, memory)
         self._dispatcher.begin(self._run.shared)
-        plan = self._run.planner(self._dispatcher.slots()).plan()
         for task in plan.tasks:
             self._add(task)
         self.plan = plan.with_bytes(self._payloads, self._run.shared)
@@ -248,7 +249,9 @@ class Driver:
             return
         self._run_again.add(experiment)
         logger.warning("Circuit %d turned out not to be divisible; running it whole.", experiment)
-        self._send([self._add(self._run.planner(1).whole(experiment))])
+        task = self._run.planner(1).whole(experiment)
+        self._run.check_memory([task], self._dispatcher.largest_memory())
+        self._send([self._add(task)])
 
     def _check_repeatable(self, index: int, loss: Lost) -> None:
         """Raise if a task that was lost is not to be sent again."""

@@ -17,19 +17,21 @@ from typing import Any
 from qiskit_aer import AerError
 
 from ..compile.assemble import Batch
+from ..compile.memory import Memory
 from ..compile.method import depends_on_order
 from ..compile.prediction import Prediction
 
 #: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
 #: and runs the others of its batch, so that is left to Aer.
 BEYOND_ANY_WORKER = 2**48
+NO_MEMORY = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """One result to come.
 
-    ``seed`` is the base seed of its batch. ``memory`` is in bytes, 0 where the decision is Aer's.
+    ``seed`` is the base seed of its batch. ``memory`` is nothing where the decision is Aer's.
     ``tied`` says that the experiment cannot be separated from the one before it.
     """
 
@@ -40,7 +42,7 @@ class Experiment:
     shots: int
     prediction: Prediction
     seed: int = 0
-    memory: int = 0
+    memory: Memory = NO_MEMORY
     tied: bool = False
 
 
@@ -80,8 +82,8 @@ def _base_seed(batch: Batch) -> int:
     return int(seed)
 
 
-def _memory(prediction: Prediction, config: dict[str, Any]) -> int:
+def _memory(prediction: Prediction, config: dict[str, Any]) -> Memory:
     """What a worker must have; nothing where the user has left that to Aer, by max_memory_mb."""
-    if "max_memory_mb" in config or prediction.memory > BEYOND_ANY_WORKER:
-        return 0
+    if "max_memory_mb" in config or prediction.memory.required > BEYOND_ANY_WORKER:
+        return NO_MEMORY
     return prediction.memory
