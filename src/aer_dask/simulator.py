@@ -143,7 +143,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
             AerError: as :meth:`run`; and if there is no executor.
         """
         run = self._compiled([(circuits, parameter_binds, {})], run_options)
-        plan = run.planner(dispatcher(self._required_executor(run_options)).slots()).plan()
+        executor = dispatcher(self._required_executor(run_options))
+        plan = run.planner(executor.slots(), executor.largest_memory()).plan()
         return plan.with_bytes([run.payload(task) for task in plan.tasks], run.shared)
 
     def _get_executor(self, **run_options: Any) -> Any:

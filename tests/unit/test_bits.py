@@ -206,10 +206,15 @@ def test_a_slice_that_comes_after_the_whole_that_replaced_it_changes_nothing():
 
 def test_memory_is_checked_for_all_batches_of_a_run():
     backend = AerSimulator(method="statevector")
-    batches = [assemble(backend, [volume(n)], None, {}) for n in (6, 2)]
-    Run(backend, batches).check_memory(16 * 2**6)
-    with pytest.raises(InsufficientMemoryError, match="6 qubits, statevector"):
-        Run(backend, batches).check_memory(16 * 2**5)
+    batches = [assemble(backend, [volume(n)], None, {"shots": 1}) for n in (15, 2)]
+
+    def check(available):
+        run = Run(backend, batches)
+        run.check_memory(run.planner(2, available).plan().tasks, available)
+
+    check(2**19 + 1000)
+    with pytest.raises(InsufficientMemoryError, match="15 qubits, statevector"):
+        check(2**19)
 
 
 def test_unseeded_runs_report_a_seed_that_repeats_them():

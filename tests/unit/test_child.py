@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from aer_dask.compile import codec
@@ -9,7 +10,9 @@ from aer_dask.compile.assemble import assemble
 from aer_dask.errors import WorkerLostError
 from aer_dask.runs.run import Run
 from aer_dask.worker.child import Children
-from tests.circuits import bell, plain
+from aer_dask.worker.execute import simulate
+from aer_dask.worker.serve import CHUNK
+from tests.circuits import bell, plain, volume
 
 
 @pytest.fixture
@@ -35,14 +38,14 @@ def test_a_child_is_kept_for_the_next_task(children, task):
 
 
 def test_a_dead_child_is_replaced(children, task):
-    (before,) = codec.decode(children.run("first", *task))
+    before = codec.decode(children.run("first", *task))
     children._idle[0].close()
-    (after,) = codec.decode(children.run("second", *task))
+    after = codec.decode(children.run("second", *task))
     assert after["results"][0]["data"] == before["results"][0]["data"]
 
 
 def test_what_a_task_raises_is_raised_here_and_the_child_lives(children):
-    with pytest.raises(Exception, match="incorrect header check"):
+    with pytest.raises(Exception, match="decompressing data"):
         children.run("bad", b"no bytes of ours", b"nor these")
     assert children._idle[0].alive()
 
@@ -70,3 +73,14 @@ def test_an_exception_that_cannot_be_pickled_is_told_by_its_text(children, task)
     with pytest.raises(RuntimeError, match="Local: why"):
         children.run("bad", codec.encode(Hostile()), task[1])
     assert children.run("next", *task)
+
+
+def test_a_result_larger_than_a_chunk_arrives_whole(children):
+    circuit = volume(18).remove_final_measurements(inplace=False)
+    circuit.save_statevector()
+    run = Run(plain(), [assemble(plain(), [circuit], None, {"seed_simulator": 1})])
+    task = run.payload(run.planner(1).plan().tasks[0]), run.shared
+    found, expected = codec.decode(children.run("large", *task)), codec.decode(simulate(*task))
+    vectors = [output["results"][0]["data"]["statevector"] for output in (found, expected)]
+    assert np.array_equal(*vectors)
+    assert vectors[0].nbytes > CHUNK

@@ -4,27 +4,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aer_dask.compile.analysis import Profile
+from aer_dask.compile.duration import Duration
+from aer_dask.compile.memory import Memory
+from aer_dask.compile.prediction import Prediction
 from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.plan import SEED_STRIDE, Planner
 
-LIGHT = Profile("", 3, "statevector", 0, False, False, 1e-3, 0.0)
-HEAVY = Profile("", 3, "statevector", 0, True, False, 0.0, 1e-2)
+LIGHT = Prediction("", 3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
+HEAVY = Prediction("", 3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
 
 
-def seconds(profile, shots):
-    return profile.fixed_seconds + shots * profile.shot_seconds
+def seconds(prediction, shots):
+    return prediction.duration.seconds(shots)
 
 
 @st.composite
 def planners(draw):
-    profiles = draw(st.lists(st.sampled_from([LIGHT, HEAVY]), min_size=1, max_size=12))
+    predictions = draw(st.lists(st.sampled_from([LIGHT, HEAVY]), min_size=1, max_size=12))
     shots = draw(st.integers(1, 500))
-    split = draw(st.integers(0, len(profiles)))  # where a second batch begins
+    split = draw(st.integers(0, len(predictions)))  # where a second batch begins
     experiments = [
-        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, facts, seed=7)
-        for i, facts in enumerate(profiles)
+        Experiment(int(i >= split), i, 0, i if i < split else i - split, shots, prediction, seed=7)
+        for i, prediction in enumerate(predictions)
     ]
     size = st.none() | st.integers(1, 5)
     options = RunOptions(draw(size), draw(st.none() | st.integers(1, 999)), draw(st.booleans()))
@@ -67,8 +69,8 @@ def test_seeds_are_those_of_an_unsplit_run(planner):
             assert len({planner.experiments[i].batch for i in range(piece.start, piece.stop)}) == 1
 
 
-def plan(profile, count, shots, slots):
-    experiments = [Experiment(0, i, 0, i, shots, profile) for i in range(count)]
+def plan(prediction, count, shots, slots):
+    experiments = [Experiment(0, i, 0, i, shots, prediction) for i in range(count)]
     return Planner(experiments, slots, seconds).plan()
 
 
@@ -105,8 +107,8 @@ def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
 
 
 def test_independent_seeds_do_not_depend_on_the_cluster():
-    profile = Profile("", 3, "stabilizer", 0, False, True, 0.0, 1e-2)
-    experiments = [Experiment(0, 0, 0, 0, 1000, profile, seed=5)]
+    prediction = Prediction("", 3, "stabilizer", Memory(), Duration(0.0, 1e-2), False, True)
+    experiments = [Experiment(0, 0, 0, 0, 1000, prediction, seed=5)]
     options = RunOptions(independent=True)
     pieces = [
         [p for t in Planner(experiments, slots, seconds, options).plan().tasks

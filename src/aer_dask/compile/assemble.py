@@ -22,8 +22,9 @@ from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends import controller_wrappers as aer
 
 from . import codec
-from .analysis import NoiseFacts, Profile, profile
 from .codec import Binding
+from .noise import NoiseFacts
+from .prediction import Prediction, predict
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Compiled:
     """
 
     data: bytes
-    profile: Profile
+    prediction: Prediction
     bindings: list[Binding]
     phase: float
     metadata: dict[str, Any] | None
@@ -140,7 +141,7 @@ def assemble(
             # encoded at once: thousands of small objects that stay make Python's collector busy
             Compiled(
                 codec.encode(program),
-                profile(program, config, facts, bound=bool(bindings)),
+                predict(program, config, facts, bound=bool(bindings)),
                 bindings,
                 program.global_phase_angle,
                 circuit.metadata,

@@ -22,7 +22,7 @@ class Lost:
 
 
 #: How a task ends: with its output, lost, or with what it raised.
-Outcome = bytes | Lost | BaseException
+Outcome = bytes | bytearray | Lost | BaseException
 Callback = Callable[[Any], None]
 
 

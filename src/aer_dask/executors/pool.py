@@ -54,7 +54,7 @@ class PoolDispatcher(Dispatcher):
             if not future.cancel():
                 self._kill(key)
 
-    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[bytes]:
+    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
         return self._pool.submit(simulate, task, self._shared)
 
     def _kill(self, key: str) -> None:
@@ -64,7 +64,7 @@ class PoolDispatcher(Dispatcher):
 class ThreadPoolDispatcher(PoolDispatcher):
     """Sends the tasks of one job to children of this process."""
 
-    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[bytes]:
+    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
         return self._pool.submit(children.run, key, task, self._shared, memory)
 
     def _kill(self, key: str) -> None:
@@ -82,7 +82,7 @@ class ProcessPoolDispatcher(PoolDispatcher):
         super().__init__(pool)
         self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-", ignore_cleanup_errors=True)
 
-    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[bytes]:
+    def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
         return self._pool.submit(_simulate, key, task, self._shared, memory, self._mark(key))
 
     def _kill(self, key: str) -> None:
@@ -92,14 +92,14 @@ class ProcessPoolDispatcher(PoolDispatcher):
         return Path(self._folder.name, key)
 
 
-def _simulate(key: str, task: bytes, shared: bytes, memory: int, mark: Path) -> bytes:
+def _simulate(key: str, task: bytes, shared: bytes, memory: int, mark: Path) -> bytearray:
     """Run by a process of the pool; a folder that is gone says that the job has ended."""
     return children.run(
         key, task, shared, memory, lambda: mark.exists() or not mark.parent.exists()
     )
 
 
-def _outcome(future: concurrent.futures.Future[bytes]) -> Outcome:
+def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
     if future.cancelled():
         return Lost(concurrent.futures.CancelledError(), blamed=False)
     error = future.exception()

@@ -171,10 +171,12 @@ class Driver:
 
     def _prepare(self) -> None:
         """Check the workers, plan and encode."""
-        self._run.check_memory(self._dispatcher.largest_memory())
+        memory = self._dispatcher.largest_memory()
+        with burst():
+            plan = self._run.planner(self._dispatcher.slots(), memory).plan()
+        self._run.check_memory(plan.tasks, memory)
         self._dispatcher.begin(self._run.shared)
         with burst():
-            plan = self._run.planner(self._dispatcher.slots()).plan()
             for task in plan.tasks:
                 self._add(task)
         self.plan = plan.with_bytes(self._payloads, self._run.shared)
@@ -241,7 +243,7 @@ class Driver:
             self._recover()
             self._send(lost)
 
-    def _collect(self, index: int, output: bytes) -> None:
+    def _collect(self, index: int, output: bytes | bytearray) -> None:
         task = self._tasks[index]
         misjudged = self._collector.add(task, output)
         with self._changed:

@@ -202,11 +202,11 @@ class AerJobSet(JobV1):
             return experiment
         name = experiment.name if isinstance(experiment, QuantumCircuit) else experiment
         for index, candidate in enumerate(experiments):
-            if candidate.profile.name == name:
+            if candidate.prediction.name == name:
                 return index
         raise JobError(
             f"No circuit {name!r} in this job; it has {len(experiments)}, from "
-            f"{experiments[0].profile.name!r} to {experiments[-1].profile.name!r}."
+            f"{experiments[0].prediction.name!r} to {experiments[-1].prediction.name!r}."
         )
 
     def _valid_task(self, index: int) -> int:

@@ -65,7 +65,7 @@ class Collector:
         self._outputs: dict[int, dict[int, RawOutput]] = {batch: {} for batch in self._indices}
         self._not_loaded: set[int] = set()
 
-    def add(self, task: Task, data: bytes) -> list[int]:
+    def add(self, task: Task, data: codec.Buffer) -> list[int]:
         """Take in the output of a task.
 
         Returns:
@@ -73,7 +73,7 @@ class Collector:
             Aer's metadata says that this was not exact.
         """
         with burst():
-            outputs: list[RawOutput] = codec.decode(data)
+            outputs: list[RawOutput] = codec.decode_all(data)
         for piece, output in zip(task.pieces, outputs, strict=True):
             self._add_piece(piece, output)
         self._learn(task, outputs)
@@ -133,11 +133,11 @@ class Collector:
 
     def _learn(self, task: Task, outputs: list[RawOutput]) -> None:
         experiments = self._run.experiments
-        methods = {experiments[index].profile.method for index in task.experiments()}
+        methods = {experiments[index].prediction.method for index in task.experiments()}
         if len(methods) == 1:
             taken = sum(e["time_taken"] for output in outputs for e in output["results"])
             expected = sum(
-                experiments[index].profile.seconds(piece.shots)
+                experiments[index].prediction.duration.seconds(piece.shots)
                 for piece in task.pieces
                 for index in range(piece.start, piece.stop)
             )

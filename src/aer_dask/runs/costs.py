@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..compile.analysis import Profile
+from ..compile.prediction import Prediction
 
 
 class CostModel:
@@ -17,16 +17,16 @@ class CostModel:
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
 
-    def seconds(self, profile: Profile, shots: int) -> float:
+    def seconds(self, prediction: Prediction, shots: int) -> float:
         """Estimated seconds for so many shots of one circuit on one thread."""
-        return profile.seconds(shots) * self._factors.get(profile.method, 1.0)
+        return prediction.duration.seconds(shots) * self._factors.get(prediction.method, 1.0)
 
     def learn(self, method: str, uncorrected: float, measured: float) -> None:
         """Move a method's factor half of the way (geometrically) to what was measured.
 
         Args:
             method: simulation method.
-            uncorrected: seconds that :meth:`Profile.seconds` gave.
+            uncorrected: seconds that :meth:`Duration.seconds` gave.
             measured: seconds that Aer reports as ``time_taken``.
         """
         if uncorrected > 0 and measured > 0:

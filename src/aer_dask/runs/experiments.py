@@ -16,19 +16,22 @@ from typing import Any
 
 from qiskit_aer import AerError
 
-from ..compile.analysis import Profile, depends_on_order
 from ..compile.assemble import Batch
+from ..compile.memory import Memory
+from ..compile.method import depends_on_order
+from ..compile.prediction import Prediction
 
 #: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
 #: and runs the others of its batch, so that is left to Aer.
 BEYOND_ANY_WORKER = 2**48
+NO_MEMORY = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """One result to come.
 
-    ``seed`` is the base seed of its batch. ``memory`` is in bytes, 0 where the decision is Aer's.
+    ``seed`` is the base seed of its batch. ``memory`` is nothing where the decision is Aer's.
     ``inseparable`` says that the experiment cannot be separated from the one before it.
     """
 
@@ -37,9 +40,9 @@ class Experiment:
     row: int
     ordinal: int
     shots: int
-    profile: Profile
+    prediction: Prediction
     seed: int = 0
-    memory: int = 0
+    memory: Memory = NO_MEMORY
     inseparable: bool = False
 
 
@@ -56,18 +59,19 @@ def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
     if batch.shots < 0:
         raise AerError(f"shots must not be negative, and {batch.shots} is.")
     seed = _base_seed(batch)
-    influenced = depends_on_order([c.profile for c in batch.circuits], batch.config, batch.noise)
+    methods = [circuit.prediction.method for circuit in batch.circuits]
+    influenced = depends_on_order(methods, batch.config, batch.noise)
     at_run_time = batch.config.get("runtime_parameter_bind_enable")
     rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
     if not rows:
         raise AerError("parameter_binds has no values for any circuit: nothing to run.")
     for ordinal, (circuit, row) in enumerate(rows):
-        profile = batch.circuits[circuit].profile
+        prediction = batch.circuits[circuit].prediction
         # rows that Aer binds at run time share one execution, and their metadata says so
         inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
-        memory = _memory(profile, batch.config)
+        memory = _memory(prediction, batch.config)
         yield Experiment(
-            number, circuit, row, ordinal, batch.shots, profile, seed, memory, inseparable
+            number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable
         )
 
 
@@ -80,8 +84,8 @@ def _base_seed(batch: Batch) -> int:
     return int(seed)
 
 
-def _memory(profile: Profile, config: dict[str, Any]) -> int:
+def _memory(prediction: Prediction, config: dict[str, Any]) -> Memory:
     """What a worker must have; nothing where the user has left that to Aer, by max_memory_mb."""
-    if "max_memory_mb" in config or profile.memory > BEYOND_ANY_WORKER:
-        return 0
-    return profile.memory
+    if "max_memory_mb" in config or prediction.memory.required > BEYOND_ANY_WORKER:
+        return NO_MEMORY
+    return prediction.memory

@@ -24,7 +24,7 @@ RawResult = dict[str, Any]  # one entry of its "results"
 def were_divisible(parts: Sequence[RawResult]) -> bool:
     """Whether slices of shots were simulated shot by shot, and all by the same method.
 
-    What :mod:`aer_dask.compile.analysis` predicted, read from Aer's own metadata.
+    What :mod:`aer_dask.compile.prediction` predicted, read from Aer's own metadata.
     """
     methods = {part.get("metadata", {}).get("method") for part in parts}
     return len(methods) == 1 and all(

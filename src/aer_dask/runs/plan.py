@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from qiskit_aer import AerError
 
-from ..compile.analysis import Profile
+from ..compile.prediction import Prediction
 from .experiments import Experiment
 from .options import RunOptions
 
@@ -32,7 +32,7 @@ INDEPENDENT_BLOCKS = 16
 #: More tasks than this are refused: at about 2 ms each, sending them alone would take minutes.
 MOST_TASKS = 100_000
 
-Seconds = Callable[[Profile, int], float]
+Seconds = Callable[[Prediction, int], float]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Piece:
 class Task:
     """What one worker is given at once.
 
-    ``seconds`` is the estimate for one thread, ``memory`` the bytes that the worker must have.
+    ``seconds`` is the estimate for one thread, ``memory`` the bytes that the worker must have: for
+    the largest of its simulations, which come one after the other, and for what all of them give.
     """
 
     pieces: tuple[Piece, ...]
@@ -85,7 +86,7 @@ class Plan:
         """How many experiments each simulation method is expected to take."""
         counts: dict[str, int] = {}
         for experiment in self.experiments:
-            counts[experiment.profile.method] = counts.get(experiment.profile.method, 0) + 1
+            counts[experiment.prediction.method] = counts.get(experiment.prediction.method, 0) + 1
         return counts
 
     def with_bytes(self, payloads: Sequence[bytes], shared: bytes) -> Plan:
@@ -118,12 +119,14 @@ class Planner:
         slots: tasks that the executor runs at once.
         seconds: estimate for so many shots of a circuit.
         options: sizes that the user asked for, and where seeds come from.
+        memory: bytes that the largest worker has for a task; None if that is not known.
     """
 
     experiments: Sequence[Experiment]
     slots: int
     seconds: Seconds
     options: RunOptions = field(default_factory=RunOptions)
+    memory: int | None = None
 
     def plan(self) -> Plan:
         """The tasks, in the order in which they should be run.
@@ -135,20 +138,21 @@ class Planner:
         target = self._task_seconds()
         tasks: list[Task] = []
         group: list[int] = []
-        filled = 0.0
+        filled, output = 0.0, 0
         for index in range(len(self.experiments)):
             seconds = self._seconds(index)
             pieces = list(self._pieces(index, target))
             if len(pieces) > 1:
                 tasks += self._grouped(group, filled)
-                group, filled = [], 0.0
+                group, filled, output = [], 0.0, 0
                 tasks += self._packed(index, pieces, target)
                 continue
-            if group and self._is_full(group, index, filled + seconds / 2, target):
+            if group and self._is_full(group, index, filled + seconds / 2, target, output):
                 tasks += self._grouped(group, filled)
-                group, filled = [], 0.0
+                group, filled, output = [], 0.0, 0
             group.append(index)
             filled += seconds
+            output += self._output(index)
         tasks += self._grouped(group, filled)
         return Plan(tuple(tasks), tuple(self.experiments))
 
@@ -158,7 +162,7 @@ class Planner:
 
     def _seconds(self, index: int, shots: int | None = None) -> float:
         experiment = self.experiments[index]
-        return self.seconds(experiment.profile, experiment.shots if shots is None else shots)
+        return self.seconds(experiment.prediction, experiment.shots if shots is None else shots)
 
     def _task_seconds(self) -> float:
         total = sum(map(self._seconds, range(len(self.experiments))))
@@ -183,19 +187,31 @@ class Planner:
                 f"Give max_shot_size={least} or more, or leave it out to have it chosen."
             )
 
-    def _is_full(self, group: list[int], index: int, seconds: float, target: float) -> bool:
+    def _is_full(
+        self, group: list[int], index: int, seconds: float, target: float, output: int
+    ) -> bool:
         if self.experiments[index].inseparable:
             return False
+        if not self._fits(index, output + self._output(index)):
+            return True
         if self.options.max_job_size is not None:
             return len(group) >= self.options.max_job_size
         return seconds > target
 
+    def _output(self, index: int) -> int:
+        experiment = self.experiments[index]
+        return experiment.memory.output(experiment.shots)
+
+    def _fits(self, index: int, output: int) -> bool:
+        """Whether an experiment can join others in a task whose results would take so much."""
+        return self.memory is None or self.experiments[index].memory.working + output <= self.memory
+
     def _divisible(self, index: int) -> bool:
         """Whether the shots of an experiment may be cut at all."""
-        profile = self.experiments[index].profile
+        prediction = self.experiments[index].prediction
         if any(e.inseparable for e in self.experiments[index : index + 2]):
             return False
-        return profile.divisible or (self.options.independent and profile.samplable)
+        return prediction.divisible or (self.options.independent and prediction.samplable)
 
     def _pieces(self, index: int, target: float) -> Iterator[Piece]:
         """The shots of one experiment, cut where that is exact (or asked for) and worth it."""
@@ -213,7 +229,16 @@ class Planner:
         if self.options.independent:
             return math.ceil(whole / INDEPENDENT_BLOCKS)
         chunks = max(1, min(whole, round(self._seconds(index, whole) / target)))
-        return math.ceil(whole / chunks)
+        return min(math.ceil(whole / chunks), self._most_shots(index))
+
+    def _most_shots(self, index: int) -> int:
+        """The shots of which a worker can hold the results, and at least one."""
+        experiment = self.experiments[index]
+        memory = experiment.memory
+        if self.memory is None or not memory.shot:
+            return max(experiment.shots, 1)
+        room = self.memory - memory.working - memory.saved
+        return max(int(room / memory.shot), 1)
 
     def _packed(self, index: int, pieces: list[Piece], target: float) -> Iterator[Task]:
         """Tasks of one experiment's pieces: one each, or several where blocks are small."""
@@ -240,8 +265,11 @@ class Planner:
         return [self._task(pieces, seconds)]
 
     def _task(self, pieces: list[Piece], seconds: float) -> Task:
-        covered = self.experiments[pieces[0].start : pieces[-1].stop]
-        return Task(tuple(pieces), seconds, max(experiment.memory for experiment in covered))
+        parts = [(self.experiments[index].memory, piece.shots)
+                 for piece in pieces for index in range(piece.start, piece.stop)]  # fmt: skip
+        working = max(memory.working for memory, _ in parts)
+        output = sum(memory.output(shots) for memory, shots in parts)
+        return Task(tuple(pieces), seconds, working + output)
 
     def _starts_piece(self, index: int) -> bool:
         """Whether an experiment needs a seed that does not follow from the one before it."""

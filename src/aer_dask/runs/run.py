@@ -49,32 +49,46 @@ class Run:
         self.experiments = expand(batches)
         self.shared = codec.encode(_configurations(batches))
 
-    def planner(self, slots: int) -> Planner:
-        """The planner of this run for an executor with so many slots."""
-        return Planner(self.experiments, slots, self.costs.seconds, self.options)
+    def planner(self, slots: int, memory: int | None = None) -> Planner:
+        """The planner of this run for an executor.
+
+        Args:
+            slots: tasks that it runs at once.
+            memory: bytes for simulations on the largest worker; None if that is not known.
+        """
+        return Planner(self.experiments, slots, self.costs.seconds, self.options, memory)
 
     def payload(self, task: Task) -> bytes:
         """The task as it travels."""
         return codec.encode([self._call(piece) for piece in task.pieces])
 
-    def check_memory(self, available: int | None) -> None:
-        """Refuse a run that has a circuit for which no worker is large enough.
+    def check_memory(self, tasks: Sequence[Task], available: int | None) -> None:
+        """Refuse tasks for which no worker is large enough.
 
         Args:
+            tasks: those to be sent, no larger than they need be.
             available: bytes for simulations on the largest worker; None if that is not known.
 
         Raises:
             InsufficientMemoryError: naming the circuit, what it needs and what there is.
         """
-        largest = max(self.experiments, key=lambda experiment: experiment.memory)
+        largest = max(tasks, key=lambda task: task.memory)
         if available is not None and largest.memory > available:
-            profile = largest.profile
             raise InsufficientMemoryError(
-                f"circuit {largest.circuit} ({profile.qubits} qubits, {profile.method}) needs "
-                f"{_gib(largest.memory)}; workers have {_gib(available)} for a simulation. Give "
-                'the workers more memory, or use fewer qubits, precision="single" or '
+                f"{self._circuits(largest)} {_size(largest.memory)}, results included; workers "
+                f"have {_size(available)} for a task. Give the workers more memory, or use fewer "
+                'qubits, fewer shots where each saves something, precision="single" or '
                 'method="matrix_product_state".'
             )
+
+    def _circuits(self, task: Task) -> str:
+        """What a task simulates, and a verb: 'circuit 3 (25 qubits, statevector) needs'."""
+        covered = [self.experiments[index] for index in task.experiments()]
+        first = covered[0].prediction
+        about = f"({first.qubits} qubits, {first.method})"
+        if covered[0].circuit == covered[-1].circuit:
+            return f"circuit {covered[0].circuit} {about} needs"
+        return f"circuits {covered[0].circuit} to {covered[-1].circuit} {about}, together, need"
 
     def _call(self, piece: Piece) -> ControllerCall:
         number = self.experiments[piece.start].batch
@@ -127,5 +141,5 @@ def _rows(bindings: list[Binding], start: int, stop: int) -> list[Binding]:
     return [(where, slices[id(values)]) for where, values in bindings]
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

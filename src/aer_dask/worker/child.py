@@ -30,6 +30,10 @@ from pathlib import Path
 from ..errors import OutOfMemoryError, WorkerLostError
 
 _SERVER = "aer_dask.worker.serve"
+#: Has glibc give arrays back when they are freed. By default it comes to keep those below 32 MiB,
+#: and a state of 8 MiB, made anew for each shot, took 270 MiB where 75 were in use. Shots take as
+#: long as before.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 #: Seconds between two looks at whether a task is still wanted, where nobody can call `kill`.
 _INTERVAL = 0.1
@@ -88,7 +92,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603 (a module of this package)
                 [sys.executable, "-m", _SERVER, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **environment},
+                env={**_ALLOCATION, **os.environ, **environment},
                 stdin=subprocess.DEVNULL,
             )
 
@@ -102,7 +106,7 @@ class Child:
         shared: bytes,
         limits: dict[str, int],
         unwanted: Callable[[], bool] | None = None,
-    ) -> bytes:
+    ) -> bytearray:
         """Run a task in the child and wait for its result.
 
         Args:
@@ -123,11 +127,18 @@ class Child:
                 if unwanted():
                     self.kill()
             succeeded, value = self._connection.recv()
+            if succeeded:
+                return self._receive(value)
         except (EOFError, OSError) as error:
             raise self._loss(kills) from error
-        if not succeeded:
-            raise value
-        return value  # type: ignore[no-any-return]
+        raise value
+
+    def _receive(self, size: int) -> bytearray:
+        """The bytes that come in chunks, each put where it belongs."""
+        data, received = bytearray(size), 0
+        while received < size:
+            received += self._connection.recv_bytes_into(data, received)
+        return data
 
     def kill(self) -> None:
         """End the process at once."""
@@ -201,7 +212,7 @@ class Children:
         shared: bytes,
         memory: int = 0,
         unwanted: Callable[[], bool] | None = None,
-    ) -> bytes:
+    ) -> bytearray:
         """Run a task in a child.
 
         Args:

@@ -30,6 +30,11 @@ def _program(data: bytes) -> codec.Program:
 
 
 def simulate(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> bytes:
+    """Simulate a task, as :func:`frames` does, and put the bytes together."""
+    return b"".join(frames(task, shared, limits))
+
+
+def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> list[codec.Buffer]:
     """Simulate a task.
 
     Args:
@@ -39,14 +44,15 @@ def simulate(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -
             ``max_memory_mb`` and ``max_parallel_threads``.
 
     Returns:
-        The encoded list of the controller's raw outputs, one for each call.
+        The controller's raw outputs, one for each call, encoded one after the other: all but
+        large arrays is given up before the next call begins.
     """
     batches = _batches(shared)
-    outputs = []
+    encoded: list[codec.Buffer] = []
     for call in codec.decode(task):
         config, noise = batches[call.batch]
-        outputs.append(_call(call, {**(limits or {}), **config}, noise))
-    return codec.encode(outputs)
+        encoded += codec.frames(_call(call, {**(limits or {}), **config}, noise))
+    return encoded
 
 
 def _call(call: ControllerCall, options: dict[str, Any], noise: dict[str, Any]) -> dict[str, Any]:

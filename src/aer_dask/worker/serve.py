@@ -9,24 +9,35 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .child import die_with_parent
-from .execute import simulate
+from .execute import frames
+
+#: Bytes that are sent at once: the receiver has them twice for a moment.
+CHUNK = 2**20
 
 
 def serve(connection: Connection) -> None:
-    """Answer each (task, shared, limits) with (True, result) or (False, exception)."""
+    """Answer each (task, shared, limits) until the pipe ends.
+
+    With (True, number of bytes) and then the bytes in chunks, or with (False, exception).
+    """
     while True:
         try:
             request = connection.recv()
         except EOFError:
             return
-        connection.send(_answer(*request))
+        _answer(connection, *request)
 
 
-def _answer(*request: Any) -> tuple[bool, Any]:
+def _answer(connection: Connection, *request: Any) -> None:
     try:
-        return True, simulate(*request)
+        result = frames(*request)
     except Exception as error:  # noqa: BLE001 (whatever it is belongs to who asked)
-        return False, _portable(error)
+        connection.send((False, _portable(error)))
+        return
+    connection.send((True, sum(map(len, result))))
+    for frame in result:
+        for start in range(0, len(frame), CHUNK):
+            connection.send_bytes(memoryview(frame)[start : start + CHUNK])
 
 
 def _portable(error: Exception) -> Exception:

@@ -18,7 +18,7 @@ class OptionsMissingError(WorkerLostError):
 
 def simulate_on_worker(
     task: bytes, digest: str, memory: int, expected: tuple[str | None, ...]
-) -> bytes:
+) -> bytearray:
     """Simulate a task.
 
     Args:

@@ -5,15 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
-from aer_dask.compile.analysis import Profile
 from aer_dask.compile.assemble import assemble
+from aer_dask.compile.duration import Duration
+from aer_dask.compile.memory import Memory
+from aer_dask.compile.prediction import Prediction
 from aer_dask.runs.costs import CostModel
 from tests.circuits import NOISES, conditional, mid_circuit, plain, random_circuits, zoo
 
 
 def predict(backend, circuit, shots):
     batch = assemble(backend, [circuit], None, {"shots": shots})
-    return batch.circuits[0].profile
+    return batch.circuits[0].prediction
 
 
 def reported(backend, circuit, shots):
@@ -61,11 +63,12 @@ def test_memory_is_what_aer_says_it_requires(method, qubits):
         circuit.measure_all()
     backend = plain(method=method)
     seen = reported(backend, circuit, 1)["required_memory_mb"]
-    assert predict(backend, circuit, 1).memory // 2**20 == seen
+    assert predict(backend, circuit, 1).memory.required // 2**20 == seen
 
 
 def test_estimates_move_towards_what_was_measured():
-    costs, facts = CostModel(), Profile("", 2, "statevector", 0, True, False, 1.0, 0.0)
+    costs = CostModel()
+    prediction = Prediction("", 2, "statevector", Memory(), Duration(1.0, 0.0), True, False)
     for _ in range(8):
-        costs.learn("statevector", facts.seconds(1), 10.0)
-    assert 9 < costs.seconds(facts, 1) < 11
+        costs.learn("statevector", prediction.duration.seconds(1), 10.0)
+    assert 9 < costs.seconds(prediction, 1) < 11

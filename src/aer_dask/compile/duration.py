@@ -1,0 +1,53 @@
+"""How long a simulation takes, roughly: what tasks are cut by. Results never depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Seconds a gate takes on one thread: fixed part, part per amplitude, and log2 of the amplitudes
+#: per qubit. Orders of magnitude, measured on one core of 2026; `runs.costs` corrects them.
+_GATE: dict[str, tuple[float, float, int]] = {
+    "statevector": (2e-6, 1.2e-9, 1),
+    "density_matrix": (2e-6, 2e-9, 2),
+    "unitary": (2e-6, 1.5e-9, 2),
+    "superop": (2e-6, 1.5e-9, 4),
+    "stabilizer": (1e-6, 0.0, 0),
+    "matrix_product_state": (5e-5, 0.0, 0),
+    "extended_stabilizer": (1e-3, 0.0, 0),
+    "tensor_network": (1e-4, 1e-9, 1),
+}
+#: Seconds to draw and store one sampled shot, for each qubit.
+_SAMPLE = {"matrix_product_state": 3e-5, "stabilizer": 5e-6, "extended_stabilizer": 1e-2}
+_CIRCUIT = 5e-4  # the controller's work for a circuit of no gates
+_NOISE = 6e-6  # choosing errors and fusing gates anew, for each gate of each noisy shot
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Estimated seconds on one thread: all shots take ``fixed + shots * shot``."""
+
+    fixed: float
+    shot: float
+
+    def seconds(self, shots: int) -> float:
+        """All shots together, before any correction by :mod:`aer_dask.runs.costs`."""
+        return self.fixed + shots * self.shot
+
+
+def duration(gates: int, qubits: int, method: str, *, sampled: bool, noisy: bool) -> Duration:
+    """Estimate how long a circuit takes.
+
+    Args:
+        gates: how many operations contribute.
+        qubits: active ones.
+        method: simulation method.
+        sampled: whether one evolution gives all shots.
+        noisy: whether gates have errors.
+    """
+    fixed, slope, exponent = _GATE.get(method, _GATE["statevector"])
+    evolution = gates * (fixed + slope * 2.0 ** min(exponent * qubits, 60))
+    if method == "stabilizer":
+        evolution += gates * qubits * 2e-9
+    if sampled:
+        return Duration(_CIRCUIT + evolution, qubits * _SAMPLE.get(method, 1e-8) + 2e-7)
+    return Duration(_CIRCUIT, evolution + noisy * gates * _NOISE)

@@ -1,0 +1,94 @@
+"""The simulation method that ``automatic`` chooses, and where that ties circuits together.
+
+The rules are those of qiskit-aer 0.18.2. One of them looks at shots and so decides about exactness
+(:func:`prefers_density_matrix`); for the others a wrong guess costs time only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from qiskit_aer import AerSimulator
+
+from .instructions import Call
+from .noise import NoiseFacts
+from .sampling import active_qubits, can_sample
+
+#: What `automatic` tries where neither density matrix nor stabilizer will do, in this order.
+_IN_ORDER = ("statevector", "density_matrix", "matrix_product_state", "unitary", "superop")
+
+
+def is_automatic(config: dict[str, Any]) -> bool:
+    """Whether the options leave the method to Aer."""
+    return config.get("method") in (None, "automatic")
+
+
+def automatic_method(calls: Sequence[Call], noise: NoiseFacts, shots: int, *, bound: bool) -> str:
+    """The method that ``automatic`` chooses.
+
+    ``Controller::automatic_simulation_method`` in controllers/aer_controller.hpp.
+
+    Args:
+        calls: the operations that contribute.
+        noise: of the run.
+        shots: of the circuit.
+        bound: whether the circuit has parameters that are bound later.
+    """
+    names = {call.operation for call in calls} - {None}
+    if prefers_density_matrix(calls, noise, shots) and (
+        names | noise.instructions <= _supported("density_matrix")
+    ):
+        return "density_matrix"
+    clifford = not bound and all(map(_has_clifford_angle, calls))
+    if clifford and names | noise.instructions <= _supported("stabilizer"):
+        return "stabilizer"
+    for method in _IN_ORDER:
+        if names <= _supported(method):
+            return method
+    return "statevector" if active_qubits(calls) else "stabilizer"
+
+
+def prefers_density_matrix(calls: Sequence[Call], noise: NoiseFacts, shots: int) -> bool:
+    """Whether ``automatic`` tries the density matrix first: noise, and more shots than amplitudes.
+
+    The one rule of ``automatic`` that looks at shots. Where it does not hold for all the shots it
+    holds for no slice of them, so slices choose as the whole would.
+    """
+    qubits = active_qubits(calls)
+    return noise.quantum and qubits < 30 and shots > 2**qubits and can_sample(calls, qubits)
+
+
+def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: dict[str, Any]) -> bool:
+    """Whether the circuits of a batch influence each other, so that none may run alone.
+
+    Under ``automatic``, a pure-state circuit with Kraus noise makes Aer 0.18 compute the noise's
+    superoperators; a density matrix circuit later in the batch computes them again, on top of the
+    first (``NoiseModel::enable_superop_method``, ``QuantumError::compute_circuits_superoperator``),
+    and comes out different from what it is alone.
+
+    Args:
+        methods: of the circuits, as predicted.
+        config: options of the batch.
+        noise: noise model of the batch.
+    """
+    if not is_automatic(config):
+        return False
+    if NoiseFacts.of(noise).instructions.isdisjoint({"kraus", "superop"}):
+        return False
+    pure = [i for i, m in enumerate(methods) if m in ("statevector", "matrix_product_state")]
+    mixed = [i for i, m in enumerate(methods) if m in ("density_matrix", "superop")]
+    return bool(pure and mixed) and pure[0] < mixed[-1]
+
+
+def _has_clifford_angle(call: Call) -> bool:
+    """False for a rotation about z by anything but quarter turns."""
+    if call.name != "gate" or call.args[0] != "rz":
+        return True
+    quarter_turns = float(call.args[2][0].real) * 2 / math.pi
+    return math.isclose(quarter_turns, round(quarter_turns), abs_tol=1e-8)
+
+
+def _supported(method: str) -> set[str]:
+    return {*AerSimulator._BASIS_GATES[method], *AerSimulator._CUSTOM_INSTR[method]}

@@ -1,0 +1,102 @@
+"""What Aer will do with a program: qubits, method, memory, seconds, and whether shots may be split.
+
+The rules are those of qiskit-aer 0.18.2's C++ sources, named at each function of the modules beside
+this one. A wrong guess costs time only: :mod:`aer_dask.runs.merge` checks from Aer's own metadata
+that split shots were simulated one by one, and the job runs a circuit again as a whole where they
+were not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .codec import Program
+from .duration import Duration, duration
+from .instructions import Call, calls_of
+from .memory import Memory, memory
+from .method import automatic_method, is_automatic, prefers_density_matrix
+from .noise import NoiseFacts
+from .sampling import MIXED_STATE, active_qubits, contributing, is_sampled
+
+#: Methods whose sampling costs more than their evolution (``seed_policy="independent"`` splits it).
+_SLOW_SAMPLING = frozenset({"matrix_product_state", "stabilizer", "extended_stabilizer"})
+#: Subtypes of saved data that slices of the shots put together to the whole. Not ``c_average``: Aer
+#: does not report how many shots went into a conditional average.
+_MERGEABLE = frozenset({
+    "single", "c_single", "list", "c_list", "accum", "c_accum", "average",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What Aer will make of one circuit (one row of its bindings).
+
+    ``divisible`` says that any slice of the shots gives exactly the slice
+    of the whole; ``samplable`` that slices with seeds of their own give the same distribution for
+    less than the whole would take.
+    """
+
+    name: str
+    qubits: int
+    method: str
+    memory: Memory
+    duration: Duration
+    divisible: bool
+    samplable: bool
+
+
+def predict(
+    program: Program, config: dict[str, Any], noise: NoiseFacts, *, bound: bool
+) -> Prediction:
+    """Predict what Aer will do with a circuit.
+
+    Args:
+        program: the compiled circuit.
+        config: options of the run.
+        noise: of the run.
+        bound: whether the circuit has parameters that are bound later.
+
+    Raises:
+        AerError: for an instruction that is not known here.
+    """
+    truncate = config.get("enable_truncation", True) and not noise.nonlocal_
+    calls = contributing(calls_of(program), truncate)
+    qubits, shots = active_qubits(calls), config["shots"]
+    automatic = is_automatic(config)
+    method = automatic_method(calls, noise, shots, bound=bound) if automatic else config["method"]
+    sampled = is_sampled(calls, qubits, method, noise)
+    mixed_by_shots = automatic and prefers_density_matrix(calls, noise, shots)
+    return Prediction(
+        name=program.header.get("name", ""),
+        qubits=qubits,
+        method=method,
+        memory=memory(calls, qubits, method, config, sampled=sampled),
+        duration=duration(len(calls), qubits, method, sampled=sampled, noisy=noise.quantum),
+        divisible=not (sampled or mixed_by_shots) and _runs_shot_by_shot(qubits, method, config)
+        and _saves_can_be_merged(calls),
+        samplable=method in _SLOW_SAMPLING and not automatic and not any(c.is_save for c in calls),
+    )  # fmt: skip
+
+
+def _runs_shot_by_shot(qubits: int, method: str, config: dict[str, Any]) -> bool:
+    """Whether shots that are not sampled are independent of each other, seeds and all."""
+    return (
+        qubits > 0
+        and method not in MIXED_STATE
+        and method != "tensor_network"
+        and config.get("device", "CPU") == "CPU"
+        and not config.get("shot_branching_enable")
+    )
+
+
+def _saves_can_be_merged(calls: Sequence[Call]) -> bool:
+    """Whether what is saved in slices of the shots can be put together to what all would save.
+
+    Averages can where each shot saves exactly once, so not under control flow.
+    """
+    subtypes = {call.subtype for call in calls if call.is_save}
+    if "average" in subtypes and any(call.name == "jump" for call in calls):
+        return False
+    return subtypes <= _MERGEABLE
