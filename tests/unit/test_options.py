@@ -20,6 +20,9 @@ def test_each_batch_of_a_run_has_its_own_rule_of_memory():
     backend = AerSimulator(method="statevector")
     bounded = assemble(backend, [volume(2)], None, {"max_memory_mb": 1})
     free = assemble(backend, [volume(6)], None, {})
-    with pytest.raises(InsufficientMemoryError, match="6 qubits"):
-        Run(backend, [bounded, free]).check_memory(16 * 2**5)
-    Run(backend, [free, bounded]).check_memory(16 * 2**7)
+    for batches in ([bounded, free], [free, bounded]):
+        run = Run(backend, batches)
+        with pytest.raises(InsufficientMemoryError, match="6 qubits"):
+            run.check_memory(run.planner(1).plan().tasks, 16 * 2**5)
+    run = Run(backend, [bounded])
+    run.check_memory(run.planner(1).plan().tasks, 0)

@@ -16,7 +16,7 @@ from ..compile.assemble import Batch, Compiled
 from ..compile.codec import Binding, ControllerCall
 from ..errors import InsufficientMemoryError
 from .costs import CostModel
-from .experiments import expand
+from .experiments import Experiment, expand
 from .options import RunOptions
 from .plan import Piece, Planner, Task
 
@@ -75,20 +75,27 @@ class Run:
         largest = max(tasks, key=lambda task: task.memory)
         if available is not None and largest.memory > available:
             raise InsufficientMemoryError(
-                f"{self._circuits(largest)} {_size(largest.memory)}, results included; workers "
-                f"have {_size(available)} for a task. Give the workers more memory, or use fewer "
+                f"{self._needs(largest, available)}, results included; workers have "
+                f"{_size(available)} for a task. Give the workers more memory, or use fewer "
                 'qubits, fewer shots where each saves something, precision="single" or '
                 'method="matrix_product_state".'
             )
 
-    def _circuits(self, task: Task) -> str:
-        """What a task simulates, and a verb: 'circuit 3 (25 qubits, statevector) needs'."""
+    def _needs(self, task: Task, available: int) -> str:
+        """What is too large: 'circuit 3 (25 qubits, statevector) needs 1.0 GiB'."""
         covered = [self.experiments[index] for index in task.experiments()]
-        first = covered[0].prediction
-        about = f"({first.qubits} qubits, {first.method})"
-        if covered[0].circuit == covered[-1].circuit:
-            return f"circuit {covered[0].circuit} {about} needs"
-        return f"circuits {covered[0].circuit} to {covered[-1].circuit} {about}, together, need"
+
+        def alone(experiment: Experiment) -> int:
+            return experiment.memory.working + experiment.memory.output(experiment.shots)
+
+        largest = max(covered, key=alone)
+        about = f"({largest.prediction.qubits} qubits, {largest.prediction.method})"
+        if alone(largest) > available:
+            return (
+                f"circuit {largest.circuit} {about} needs {_size(min(alone(largest), task.memory))}"
+            )
+        first, last = covered[0].circuit, covered[-1].circuit
+        return f"circuits {first} to {last} {about}, together, need {_size(task.memory)}"
 
     def _call(self, piece: Piece) -> ControllerCall:
         number = self.experiments[piece.start].batch
