@@ -166,7 +166,10 @@ def test_a_circuit_too_large_for_the_workers_is_refused_before_it_is_sent(backen
     large.measure_all()
     with pytest.raises(InsufficientMemoryError) as refused:
         backend.run([bell(), large])
-    assert "circuit 1 (36 qubits, statevector) needs 1024.0 GiB; workers have" in str(refused.value)
+    assert (
+        "circuit 1 (36 qubits, statevector) needs 1024.0 GiB, results included; workers have"
+        in str(refused.value)
+    )
 
 
 @pytest.mark.parametrize(

@@ -91,10 +91,11 @@ class Run:
         largest = max(covered, key=alone)
         about = f"({largest.prediction.qubits} qubits, {largest.prediction.method})"
         if alone(largest) > available:
-            return (
-                f"circuit {largest.circuit} {about} needs {_size(min(alone(largest), task.memory))}"
-            )
+            size = _size(min(alone(largest), task.memory))
+            return f"circuit {largest.circuit} {about} needs {size}"
         first, last = covered[0].circuit, covered[-1].circuit
+        if first == last:
+            return f"circuit {first} {about}, with all its rows, needs {_size(task.memory)}"
         return f"circuits {first} to {last} {about}, together, need {_size(task.memory)}"
 
     def _call(self, piece: Piece) -> ControllerCall:
