@@ -1,13 +1,17 @@
 """What a user gives as executor: chosen workers, several clients, and options at the scheduler."""
 
+import concurrent.futures
+
 import pytest
 from distributed import Client
 from qiskit_aer import AerError
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from aer_dask import AerSimulator, ExecutorError
+from aer_dask.compile import codec
 from aer_dask.executors.shared_store import NAME
 from aer_dask.jobs import driver
+from aer_dask.runs.run import Run
 from aer_dask.testing import differences
 from tests.circuits import bell, mid_circuit, plain
 from tests.waiting import wait_until
@@ -123,3 +127,20 @@ def test_options_that_the_scheduler_has_forgotten_cost_no_attempt(client, gate, 
 def test_sizes_that_make_no_sense_are_refused_in_a_sentence(client, options, sentence):
     with pytest.raises(AerError, match=sentence):
         AerSimulator(executor=client).run(mid_circuit(), **options)
+
+
+class Raises:
+    """Raises an OSError where it is unpickled: in the task."""
+
+    def __reduce__(self):
+        return exec, ("raise OSError('of the task itself')",)
+
+
+@pytest.mark.parametrize("kind", ["dask", "threads"])
+def test_an_error_of_the_task_itself_is_raised_and_not_repeated(client, kind, monkeypatch):
+    monkeypatch.setattr(Run, "payload", lambda self, task: codec.encode(Raises()))
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        job = AerSimulator(executor={"dask": client, "threads": threads}[kind]).run(bell())
+        with pytest.raises(OSError, match="of the task itself"):
+            job.result(60)
+    assert job.attempts() == [1]
