@@ -26,7 +26,7 @@ class InsufficientMemoryError(AerDaskError):
 
 
 class WorkerLostError(AerDaskError):
-    """A task lost its worker or its Aer process; final once it has been sent four times."""
+    """A task lost its worker or its Aer process; final once four have died of it."""
 
 
 class OutOfMemoryError(WorkerLostError):
@@ -35,11 +35,12 @@ class OutOfMemoryError(WorkerLostError):
     Args:
         message: what happened.
         limit: bytes that the worker has for its simulations; None if it does not know.
+        alone: whether no other task ran in the worker, which took of that.
     """
 
-    def __init__(self, message: str, limit: int | None = None) -> None:
-        super().__init__(message, limit)
-        self.limit = limit
+    def __init__(self, message: str, limit: int | None = None, alone: bool = True) -> None:
+        super().__init__(message, limit, alone)
+        self.limit, self.alone = limit, alone
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -1,9 +1,12 @@
 """What a user gives as executor: chosen workers, several clients, and options at the scheduler."""
 
 import concurrent.futures
+import os
+import signal
 
 import pytest
 from distributed import Client
+from qiskit.providers import JobError
 from qiskit_aer import AerError
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
@@ -15,6 +18,8 @@ from aer_dask.runs.run import Run
 from aer_dask.testing import differences
 from tests.circuits import bell, mid_circuit, plain
 from tests.waiting import wait_until
+
+from .runs import expected, start_run
 
 
 def noise(probability):
@@ -144,3 +149,25 @@ def test_an_error_of_the_task_itself_is_raised_and_not_repeated(client, kind, mo
         with pytest.raises(OSError, match="of the task itself"):
             job.result(60)
     assert job.attempts() == [1]
+
+
+def test_a_chosen_worker_that_is_restarted_gets_its_tasks_again(own_cluster):
+    client = own_cluster(2)
+    by_name = {w["name"]: a for a, w in client.scheduler_info(n_workers=-1)["workers"].items()}
+    pid = client.run(os.getpid)[by_name[1]]
+    executor = client.get_executor(workers=["1"])  # the name is a number for Dask
+    job = start_run(executor)
+    wait_until(lambda: job.progress().done, "the first task is done")
+    os.kill(pid, signal.SIGKILL)
+    assert differences(job.result(timeout=120), expected()) == []
+
+
+def test_a_circuit_that_aer_cannot_load_fails_as_in_plain_aer(client):
+    twice = bell()
+    twice.save_statevector(label="same")
+    twice.save_statevector(label="same")
+    job = AerSimulator(executor=client).run([bell(), twice], max_job_size=1)
+    assert "Duplicate key" in job.result(60).status
+    assert "Duplicate key" in job.worker_results(1).status
+    with pytest.raises(JobError, match="Duplicate key"):
+        list(job.as_completed())

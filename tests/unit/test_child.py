@@ -84,3 +84,18 @@ def test_a_result_larger_than_a_chunk_arrives_whole(children):
     vectors = [output["results"][0]["data"]["statevector"] for output in (found, expected)]
     assert np.array_equal(*vectors)
     assert vectors[0].nbytes > CHUNK
+
+
+def test_a_child_that_was_left_in_the_middle_of_a_task_never_answers_another(children, task):
+    long = Run(
+        plain(), [assemble(plain(), [volume(16)], None, {"shots": 2000, "seed_simulator": 1})]
+    )
+    payload = long.payload(long.planner(1).plan().tasks[0])
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        children.run("interrupted", payload, long.shared, unwanted=interrupt)
+    (found,) = codec.decode_all(children.run("next", *task))
+    assert found["results"][0]["header"]["name"] == "bell"

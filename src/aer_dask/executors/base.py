@@ -13,12 +13,12 @@ from typing import Any
 class Lost:
     """How a task ends through no fault of its own: it is sent again.
 
-    ``blamed`` says that the task itself may be why (its process died, say), so that this counts
-    as one of its attempts; the loss of a connection does not.
+    ``deaths`` is how many processes have died of it, or may have; the loss of a connection is
+    nobody's fault.
     """
 
     cause: BaseException
-    blamed: bool
+    deaths: int = 0
 
 
 #: How a task ends: with its output, lost, or with what it raised.
@@ -80,8 +80,12 @@ class Dispatcher(ABC):
         """Wait until tasks can be sent again after some were lost, or ``stop`` is set.
 
         Raises:
-            ExecutorError: if that does not happen within minutes.
+            ExecutorError: if that does not happen within five minutes.
         """
+
+    def stranded(self, futures: dict[str, Any]) -> list[str]:
+        """Keys of the tasks that no worker will ever take up; asked now and then."""
+        return []
 
     def end(self) -> None:  # noqa: B027 (pools keep nothing)
         """Give up what the executor keeps for this job."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from distributed import Client
@@ -44,6 +45,9 @@ class DaskDispatcher(Dispatcher):
         source: the Client or Cluster.
         workers: names, hosts or addresses of those to use; default all.
         resources: Dask's worker resources that each task takes, such as ``{"GPU": 1}``.
+        allow_other_workers: whether ``workers`` is only a wish; then it is not followed, since Dask
+            leaves tasks with such a wish waiting where none of those workers is there.
+        ignored: what else ``client.get_executor`` takes; a job repeats its tasks by itself.
 
     Raises:
         ExecutorError: if none of the workers of the cluster is among the chosen ones.
@@ -54,11 +58,17 @@ class DaskDispatcher(Dispatcher):
         source: Client | Cluster,
         workers: str | Iterable[str] | None = None,
         resources: dict[str, float] | None = None,
-        **_: Any,
+        allow_other_workers: bool = False,
+        **ignored: Any,
     ) -> None:
         self._source = source  # the session does not keep it alive
         self._session = session_of(source)
         self._chosen = [workers] if isinstance(workers, str) else list(workers or ())
+        if allow_other_workers:
+            self._chosen = []
+        self._addresses: list[str] = []
+        self._sent_to: dict[str, list[str]] = {}
+        self._largest_asked = 0.0
         self._resources = resources or {}
         self._shared = b""
         self._digest = ""
@@ -72,9 +82,15 @@ class DaskDispatcher(Dispatcher):
         return max(map(_memory, self._workers().values()), default=None)
 
     def begin(self, shared: bytes) -> None:
-        self._session.check(frozenset(self._session.workers()))
-        self._shared, self._digest = shared, codec.digest(shared)
-        self._session.hold(self._digest, shared)
+        try:
+            self._session.check(frozenset(self._session.workers()))
+            self._shared, self._digest = shared, codec.digest(shared)
+            self._session.hold(self._digest, shared)
+        except OSError as error:
+            raise ExecutorError(
+                f"The Dask scheduler or a worker did not answer: {error}. Run the job again."
+            ) from error
+        self._addresses = self._chosen_addresses()
 
     def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
         if not self._session.connected():
@@ -82,10 +98,11 @@ class DaskDispatcher(Dispatcher):
         needed = {**self._resources, **({MEMORY: memory} if memory > SMALL else {})}
         future = self._session.client.submit(
             simulate_on_worker, task, self._digest, memory, self._versions,
-            key=key, priority=priority, workers=self._restriction() or None,
-            resources=needed or None,
-            pure=False,
+            key=key, priority=priority, workers=self._addresses or None,
+            resources=needed or None, pure=False,
         )  # fmt: skip
+        self._sent_to[key] = self._addresses
+        self._largest_asked = max(self._largest_asked, needed.get(MEMORY, 0))
         future.add_done_callback(done)
         return future
 
@@ -96,9 +113,9 @@ class DaskDispatcher(Dispatcher):
             try:
                 fetched = finished[0].client.gather(finished)
                 outcomes.update(zip(finished, fetched, strict=True))
-            except (OSError, KilledWorker, concurrent.futures.CancelledError) as error:
-                # not what a task raised: those that did are not among the finished ones
-                outcomes.update(dict.fromkeys(finished, Lost(error, blamed=False)))
+            except (OSError, *_DEATHS, concurrent.futures.CancelledError) as error:
+                # a result that was lost with its worker, and that Dask could not compute again
+                outcomes.update(dict.fromkeys(finished, Lost(error)))
         for future in futures:
             if future not in outcomes:
                 outcomes[future] = _failure(future)
@@ -127,11 +144,32 @@ class DaskDispatcher(Dispatcher):
                 # workers of other versions may be on their way out, and the scheduler too
                 self._session.check(frozenset(self._session.workers()), anew=True)
                 self._session.renew(self._digest, self._shared)
+                self._addresses = self._chosen_addresses()
                 return
-            except (VersionMismatchError, OSError):
+            except VersionMismatchError:
                 if time.monotonic() > deadline:
                     raise
+            except (OSError, concurrent.futures.CancelledError) as error:
+                if time.monotonic() > deadline:
+                    raise ExecutorError(
+                        f"The Dask scheduler or a worker does not answer: {error}. Look at their "
+                        "logs and run the job anew."
+                    ) from error
             stop.wait(_POLL)
+
+    def stranded(self, futures: dict[str, Any]) -> list[str]:
+        if not self._chosen and not self._largest_asked:
+            return []
+        workers = self._workers()
+        if workers and self._largest_asked > max(map(_memory, workers.values())):
+            logger.warning(
+                "A task waits for a worker with %.1f GiB for simulations; there is none now.",
+                self._largest_asked / 2**30,
+            )
+            self._largest_asked = 0  # said once
+        if not self._chosen or not workers:
+            return []
+        return [key for key in futures if workers.keys().isdisjoint(self._sent_to[key])]
 
     def end(self) -> None:
         if self._digest:
@@ -142,12 +180,30 @@ class DaskDispatcher(Dispatcher):
         workers = self._session.workers()
         if not self._chosen:
             return workers
-        chosen = {str(name) for name in [*self._chosen, *map(_ip_address, self._chosen)]}
+        chosen = {str(name) for name in self._chosen} | self._hosts
         return {
             address: worker
             for address, worker in workers.items()
             if not chosen.isdisjoint((address, str(worker["name"]), worker["host"]))
         }
+
+    def _chosen_addresses(self) -> list[str]:
+        """Where tasks may go; nothing for anywhere.
+
+        Dask itself takes a name for the address that it stands for at that moment, a number for
+        another name than its digits, and a host by its IP address only.
+        """
+        return list(self._workers()) if self._chosen else []
+
+    @cached_property
+    def _hosts(self) -> frozenset[str]:
+        """The IP addresses of what is chosen, where that is the name of a host."""
+        found = set()
+        for name in self._chosen:
+            with suppress(OSError, UnicodeError):
+                if not str(name).isdecimal():  # a worker's name; as a host it would be 0.0.0.1
+                    found.add(socket.gethostbyname(str(name)))
+        return frozenset(found)
 
     def _refuse_unknown_workers(self) -> None:
         workers = self._session.workers().values() if self._chosen else ()
@@ -156,18 +212,6 @@ class DaskDispatcher(Dispatcher):
             raise ExecutorError(
                 f"None of the chosen workers {self._chosen} is part of the cluster; it has {names}."
             )
-
-    def _restriction(self) -> list[Any]:
-        """The chosen workers as Dask takes them: it knows hosts by their IP addresses only."""
-        names = {str(w["name"]) for w in self._session.workers().values()} if self._chosen else ()
-        return [w if str(w) in names else _ip_address(w) for w in self._chosen]
-
-
-def _ip_address(host: Any) -> Any:
-    """The IP address of a host; anything else as it is."""
-    with suppress(OSError, UnicodeError):
-        return socket.gethostbyname(str(host))
-    return host
 
 
 def _memory(worker: dict[str, Any]) -> int:
@@ -182,8 +226,10 @@ def _failure(future: Any) -> Outcome:
     """How a future has ended that has no result."""
     if future.status != "error":
         # Dask says no more of it: by the loss of the scheduler, by Client.restart, by somebody
-        return Lost(concurrent.futures.CancelledError("Dask has cancelled it."), blamed=False)
+        return Lost(concurrent.futures.CancelledError("Dask has cancelled it."))
     error: BaseException = future.exception()
     if isinstance(error, OptionsMissingError):
-        return Lost(error, blamed=False)
-    return Lost(error, blamed=True) if isinstance(error, _DEATHS) else error
+        return Lost(error)
+    if isinstance(error, KilledWorker):
+        return Lost(error, deaths=error.allowed_failures + 1)
+    return Lost(error, deaths=1) if isinstance(error, _DEATHS) else error

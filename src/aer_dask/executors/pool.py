@@ -28,7 +28,7 @@ class PoolDispatcher(Dispatcher):
         self._shared = b""
 
     def slots(self) -> int:
-        return int(getattr(self._pool, "_max_workers", 1))
+        return int(getattr(self._pool, "_max_workers", None) or 1)
 
     def largest_memory(self) -> int | None:
         return None
@@ -101,7 +101,7 @@ def _simulate(key: str, task: bytes, shared: bytes, memory: int, mark: Path) -> 
 
 def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
     if future.cancelled():
-        return Lost(concurrent.futures.CancelledError(), blamed=False)
+        return Lost(concurrent.futures.CancelledError("Somebody has cancelled it."))
     error = future.exception()
     if isinstance(error, concurrent.futures.BrokenExecutor):
         return ExecutorError(
@@ -109,5 +109,5 @@ def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
             "was killed, perhaps for lack of memory."
         )
     if isinstance(error, WorkerLostError):
-        return Lost(error, blamed=True)
+        return Lost(error, deaths=1)
     return error or future.result()

@@ -226,8 +226,10 @@ def _was_closed(source: Client | Cluster) -> bool:
 
 def _reachable(address: str) -> bool:
     """Whether something listens there, asked with a short timeout of its own."""
-    host, port = get_address_host_port(address)
-    with contextlib.suppress(OSError), socket.create_connection((host, port), _REACH):
+    with (
+        contextlib.suppress(OSError, ValueError),  # in-process addresses have no port
+        socket.create_connection(get_address_host_port(address), _REACH),
+    ):
         return True
     return False
 

@@ -30,12 +30,15 @@ from .errors import JobCancelledError, JobTimeoutError
 
 logger = logging.getLogger(__name__)
 
-#: How often a task may fail by the death of its worker or process before the run gives up on it.
+#: How many processes may die of a task before the run gives up on it. (Dask repeats the tasks of a
+#: worker that dies by itself, and says so only after ``allowed-failures``.)
 ATTEMPTS = 4
 #: How often it is sent in all, losses of the scheduler and the like included.
 SENDINGS = 40
 #: Seconds that `cancel` waits for running tasks to be stopped.
 _CANCEL = 10.0
+#: Seconds between two looks for tasks that wait in vain.
+_LOOK = 2.0
 
 
 class Driver:
@@ -218,10 +221,25 @@ class Driver:
 
     def _next_ended(self) -> list[str]:
         """Wait until a task has ended; then all that have."""
-        keys = [self._ended_keys.get()]
+        keys: list[str | None] = []
+        while not keys:
+            try:
+                keys = [self._ended_keys.get(timeout=_LOOK)]
+            except queue.Empty:
+                self._send_stranded()
         while not self._ended_keys.empty():
             keys.append(self._ended_keys.get())
         return [key for key in keys if key is not None and key in self._futures]
+
+    def _send_stranded(self) -> None:
+        """Send again what waits for a worker that will not come."""
+        futures = {key: future for key, (_, future) in self._futures.items()}
+        if keys := self._dispatcher.stranded(futures):
+            self._dispatcher.cancel({key: futures[key] for key in keys})
+            indices = [self._futures.pop(key)[0] for key in keys]
+            logger.warning("%d tasks wait for workers that have gone; sent again.", len(keys))
+            self._recover()
+            self._send(indices)
 
     def _take_in(self, keys: list[str]) -> None:
         if not keys:
@@ -258,7 +276,7 @@ class Driver:
             self._run_whole(experiment)
 
     def _run_whole(self, experiment: int) -> None:
-        """Send a circuit again unsplit, once, in place of its slices that still run."""
+        """Send a circuit again unsplit, once; what its slices give counts no more."""
         if experiment in self._run_again:
             return
         self._run_again.add(experiment)
@@ -270,10 +288,10 @@ class Driver:
         self._check_sendings(index, loss.cause)
         if isinstance(loss.cause, OutOfMemoryError) and loss.cause.limit is not None:
             self._ask_for_more(index, loss.cause, loss.cause.limit)
-        elif loss.blamed:
-            self._deaths[index] = self._deaths.get(index, 0) + 1
+        elif loss.deaths:
+            self._deaths[index] = self._deaths.get(index, 0) + loss.deaths
             if self._deaths[index] >= ATTEMPTS:
-                raise self._given_up(index, ATTEMPTS, loss.cause)
+                raise self._given_up(index, self._deaths[index], loss.cause)
         logger.warning("Task %d was lost and is sent again: %s", index, loss.cause)
 
     def _check_sendings(self, index: int, cause: BaseException) -> None:
@@ -282,6 +300,9 @@ class Driver:
 
     def _ask_for_more(self, index: int, cause: OutOfMemoryError, limit: int) -> None:
         """Send a task only to workers with more memory than the one that could not hold it."""
+        if not cause.alone and self._memory.get(index, 0) < limit:
+            self._memory[index] = limit  # all of it
+            return
         largest = self._dispatcher.largest_memory()
         if largest is not None and largest <= limit:
             raise InsufficientMemoryError(
@@ -306,12 +327,13 @@ class Driver:
 
     def _stop_tasks(self) -> None:
         """Stop what still runs; a failure here changes nothing about the outcome."""
-        try:
-            self._dispatcher.cancel({key: future for key, (_, future) in self._futures.items()})
-            self._futures.clear()
-            self._dispatcher.end()
-        except Exception as error:  # noqa: BLE001 (whatever a closed client or a lost scheduler raises)
-            logger.info("Tasks of job %s could not be stopped: %s", self._job_id, error)
+        futures = {key: future for key, (_, future) in self._futures.items()}
+        self._futures.clear()
+        for stop in (lambda: self._dispatcher.cancel(futures), self._dispatcher.end):
+            try:
+                stop()
+            except Exception as error:  # noqa: BLE001 (of a closed client, or a lost scheduler)
+                logger.info("Tasks of job %s could not be stopped: %s", self._job_id, error)
 
 
 _live: WeakSet[Driver] = WeakSet()

@@ -119,15 +119,16 @@ class AerJobSet(JobV1):
             The circuit's index in the result of the run, and a Result of this circuit alone.
 
         Raises:
-            Exception: as :meth:`result`.
+            Exception: as :meth:`result`; JobError if Aer could not load a circuit, and with it the
+                whole run.
         """
         self._require_submitted()
         driver, deadline = self._driver, _deadline(timeout)
         for position in range(len(self._run.experiments)):
             driver.wait(lambda position=position: len(driver.complete) > position, deadline())
             if len(driver.complete) <= position:
-                driver.outcome.result()  # raises what ended the job early
-                return
+                # raises what ended the job early
+                raise JobError(driver.outcome.result()[0].status)
             index = driver.complete[position]
             yield index, driver.partial(index)
 

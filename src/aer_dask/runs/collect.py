@@ -108,12 +108,14 @@ class Collector:
     def task_result(self, task: Task, job_id: str) -> Result:
         """A Result of what one task has given, its slice of the shots only."""
         first = task.pieces[0].start
+        output = self._outputs[self._run.experiments[first].batch][first]
+        if not self._not_loaded.isdisjoint(task.experiments()):
+            return self._format({**output, "results": []}, job_id, 0.0)
         results = [
             self._with_metadata(self._collected[index].slice(piece.first_shot), index)
             for piece in task.pieces
             for index in range(piece.start, piece.stop)
         ]
-        output = self._outputs[self._run.experiments[first].batch][first]
         return self._part(output, results, job_id)
 
     def _add_piece(self, piece: Piece, output: RawOutput) -> None:

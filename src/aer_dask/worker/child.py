@@ -94,6 +94,7 @@ class Child:
                 pass_fds=[theirs.fileno()],
                 env={**_ALLOCATION, **os.environ, **environment},
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the parent
             )
 
     def alive(self) -> bool:
@@ -106,8 +107,10 @@ class Child:
         shared: bytes,
         limits: dict[str, int],
         unwanted: Callable[[], bool] | None = None,
-    ) -> bytearray:
-        """Run a task in the child and wait for its result.
+    ) -> bytearray | Exception:
+        """Run a task in the child and wait for what it gives, or raises.
+
+        Whoever is interrupted here must not use the child again: its answer is still to come.
 
         Args:
             task: the encoded task.
@@ -118,7 +121,6 @@ class Child:
         Raises:
             OutOfMemoryError: if the child dies meanwhile, killed for lack of memory.
             WorkerLostError: if it dies of something else.
-            Exception: whatever the task raises.
         """
         kills = _memory_kills()
         try:
@@ -127,11 +129,9 @@ class Child:
                 if unwanted():
                     self.kill()
             succeeded, value = self._connection.recv()
-            if succeeded:
-                return self._receive(value)
+            return self._receive(value) if succeeded else value
         except (EOFError, OSError) as error:
             raise self._loss(kills) from error
-        raise value
 
     def _receive(self, size: int) -> bytearray:
         """The bytes that come in chunks, each put where it belongs."""
@@ -223,22 +223,23 @@ class Children:
             unwanted: see :meth:`Child.run`.
 
         Raises:
-            Exception: as :meth:`Child.run`; WorkerLostError if the task was cancelled before.
+            Exception: what the task raises, and as :meth:`Child.run`; WorkerLostError if the task
+                was cancelled before, or no process can be started.
         """
         child = self._take(key)
         try:
-            result = child.run(task, shared, self._limits(memory), unwanted)
+            answer = child.run(task, shared, self._limits(memory), unwanted)
         except OutOfMemoryError as error:
+            alone = len(self._running) == 1
             self._drop(key, child)
-            raise OutOfMemoryError(str(error), self.memory) from error
-        except WorkerLostError:
-            self._drop(key, child)
-            raise
+            raise OutOfMemoryError(str(error), self.memory, alone) from error
         except BaseException:
-            self._keep(key, child)
+            self._drop(key, child)
             raise
         self._keep(key, child)
-        return result
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def kill(self, key: str) -> None:
         """End the child that runs a task; if none does yet, the task ends when it comes."""
@@ -264,6 +265,7 @@ class Children:
     def _take(self, key: str) -> Child:
         with self._lock:
             if key in self._unwanted:
+                self._unwanted.remove(key)
                 raise WorkerLostError("This task was cancelled before it began.")
             while self._idle:
                 child = self._idle.pop()
@@ -288,7 +290,12 @@ class Children:
     def _new_child(self) -> Child:
         # the nanny sets OMP_NUM_THREADS=1 for the worker, which is not meant for Aer
         limit = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
-        return self._starter.start(lambda: Child(limit))
+        try:
+            return self._starter.start(lambda: Child(limit))
+        except OSError as error:
+            raise WorkerLostError(
+                f"No process to simulate in could be started: {error}."
+            ) from error
 
 
 #: The children of this process, whoever runs tasks in it: a Dask worker or a pool.

@@ -10,9 +10,11 @@ preload gets the same from the client, except that it keeps to the threads its e
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
+from typing import Any
 
 import dask.system
 import distributed.system
@@ -87,14 +89,15 @@ def _limit(worker: Worker) -> int:
 
 async def _announce(worker: Worker, memory: int) -> None:
     """Tell the scheduler of the worker's memory, before or after it has registered."""
-    if worker.status is not Status.running:  # it registers with what stands here
+    if worker.status not in (Status.running, Status.paused):  # it registers with what stands here
         worker.state.total_resources[MEMORY] = worker.state.available_resources[MEMORY] = memory
         return
     await worker.set_resources(**{MEMORY: memory})
     # the scheduler gives tasks that wait for a resource to workers that begin to run, not to
     # those that run already
-    worker.status = Status.paused
-    worker.status = Status.running
+    if worker.status is Status.running:
+        worker.status = Status.paused
+        worker.status = Status.running
 
 
 async def setup(server: Worker | Nanny) -> None:
@@ -103,7 +106,7 @@ async def setup(server: Worker | Nanny) -> None:
     Of a worker and its nanny, only the nanny's exit status is that of `dask worker`, and so of a
     pod; so both are told to load the preload.
     """
-    found = await server.scheduler.versions(packages=list(versions.PACKAGES))
+    found = await _versions_of_scheduler(server)
     try:
         versions.require_same(
             versions.installed(), {"the scheduler": versions.of_scheduler(found["packages"])}
@@ -115,6 +118,16 @@ async def setup(server: Worker | Nanny) -> None:
     _log_as_dask_does()
     if isinstance(server, Worker):
         await server.plugin_add(AerPlugin(dedicated=True), name=PLUGIN_NAME, catch_errors=False)
+
+
+async def _versions_of_scheduler(server: Worker | Nanny) -> Any:
+    """What the scheduler says, once it is there: a worker waits for it for as long as it takes."""
+    while True:
+        try:
+            return await server.scheduler.versions(packages=list(versions.PACKAGES))
+        except OSError as error:
+            logger.info("Waiting for the scheduler: %s", error)
+            await asyncio.sleep(1)
 
 
 def _log_as_dask_does() -> None:

@@ -52,7 +52,12 @@ def _shared(digest: str) -> bytes:
     tasks depend on, because Dask gives a task first to workers that hold what it depends on.
     """
     worker = get_worker()
-    shared = sync(worker.loop, worker.scheduler.aer_dask_fetch, digest=digest)
+    try:
+        shared = sync(worker.loop, worker.scheduler.aer_dask_fetch, digest=digest)
+    except OSError as error:
+        raise OptionsMissingError(
+            f"The scheduler did not give the run's options: {error}"
+        ) from error
     if not isinstance(shared, bytes):
         raise OptionsMissingError("The scheduler has forgotten the run's options.")
     return shared
