@@ -58,7 +58,8 @@ class Collector:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._collected = [_Collected() for _ in run.experiments]
+        with burst():
+            self._collected = [_Collected() for _ in run.experiments]
         batches = groupby(range(len(run.experiments)), key=lambda i: run.experiments[i].batch)
         self._indices = {batch: list(indices) for batch, indices in batches}
         #: of each batch, the controller's outputs by the first experiment of the call
