@@ -1,5 +1,6 @@
 """The options that are aer_dask's own are refused early, with an executor and without."""
 
+import numpy as np
 import pytest
 from qiskit_aer import AerError
 
@@ -14,6 +15,13 @@ def test_a_wrong_seed_policy_is_refused_without_an_executor_too():
         AerSimulator(seed_policy="lucky").run(bell())
     with pytest.raises(AerError, match="seed_policy must be one of"):
         AerSimulator().run(bell(), seed_policy="lucky")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.uint64])
+def test_shots_may_be_a_number_of_numpy(kind):
+    batch = assemble(AerSimulator(), [bell()], None, {"shots": kind(200), "memory": True})
+    task = Run(AerSimulator(), [batch]).planner(1).plan().tasks[0]
+    assert (task.pieces[0].shots, batch.shots) == (200, 200)
 
 
 def test_each_batch_of_a_run_has_its_own_rule_of_memory():

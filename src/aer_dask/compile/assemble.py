@@ -58,7 +58,7 @@ class Batch:
     @property
     def shots(self) -> int:
         """Shots of each circuit."""
-        return int(self.config["shots"])
+        return self.config["shots"]  # type: ignore[no-any-return]
 
 
 @cache
@@ -125,6 +125,7 @@ def assemble(
     _check_binds(compiled, parameter_binds)
     compiler = _recording_compiler()
     config = vars(compiler.generate_aer_config(compiled, backend.options, **run_options))
+    config["shots"] = int(config["shots"])  # of numpy, say, whose arithmetic wraps around
     # Aer's own form of bindings, given as an option
     tables = config.pop("parameterizations", None) or [[] for _ in compiled]
     noise = noise_model.to_dict(serializable=True) if noise_model else {}
