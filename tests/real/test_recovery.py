@@ -109,7 +109,7 @@ def test_tasks_run_on_workers_that_come_later(cluster, preload):
     assert differences(job.result(timeout=120), alone) == []
 
 
-def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost(cluster):
+def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost(cluster, caplog):
     cluster.add_worker("large", "--memory-limit", str(1200 * MIB))
     circuit, options = wide(24), {"shots": 10, "seed_simulator": 1, "method": "statevector"}
     job = AerSimulator(executor=cluster.client).run([circuit, bell()], max_job_size=1, **options)
@@ -119,6 +119,7 @@ def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost
     cluster.add_worker("small", "--memory-limit", str(500 * MIB))
     wait_until(lambda: job.progress().done or job.status() is JobStatus.ERROR, "bell is done")
     assert job.status() is JobStatus.RUNNING
+    wait_until(lambda: "A task waits for a worker with" in caplog.text, "it says so")
     cluster.add_worker("successor", "--memory-limit", str(1200 * MIB))
     alone = plain().run([circuit, bell()], **options).result()
     assert differences(job.result(timeout=120), alone) == []

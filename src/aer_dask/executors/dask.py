@@ -67,8 +67,9 @@ class DaskDispatcher(Dispatcher):
         if allow_other_workers:
             self._chosen = []
         self._addresses: list[str] = []
-        self._sent_to: dict[str, list[str]] = {}
-        self._largest_asked = 0.0
+        #: of the tasks that cannot run anywhere: the addresses they may go to, and their bytes
+        self._asked: dict[str, tuple[list[str], int]] = {}
+        self._has_warned = False
         self._resources = resources or {}
         self._shared = b""
         self._digest = ""
@@ -95,14 +96,15 @@ class DaskDispatcher(Dispatcher):
     def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
         if not self._session.connected():
             raise WorkerLostError("The connection to the Dask scheduler was lost.")
-        needed = {**self._resources, **({MEMORY: memory} if memory > SMALL else {})}
+        is_large = memory > SMALL
+        needed = {**self._resources, **({MEMORY: memory} if is_large else {})}
         future = self._session.client.submit(
             simulate_on_worker, task, self._digest, memory, self._versions,
             key=key, priority=priority, workers=self._addresses or None,
             resources=needed or None, pure=False,
         )  # fmt: skip
-        self._sent_to[key] = self._addresses
-        self._largest_asked = max(self._largest_asked, needed.get(MEMORY, 0))
+        if self._addresses or is_large:
+            self._asked[key] = self._addresses, memory
         future.add_done_callback(done)
         return future
 
@@ -158,18 +160,16 @@ class DaskDispatcher(Dispatcher):
             stop.wait(_POLL)
 
     def stranded(self, futures: dict[str, Any]) -> list[str]:
-        if not self._chosen and not self._largest_asked:
+        self._asked = {key: asked for key, asked in self._asked.items() if key in futures}
+        workers = self._workers() if self._asked else {}
+        if not workers:
             return []
-        workers = self._workers()
-        if workers and self._largest_asked > max(map(_memory, workers.values())):
-            logger.warning(
-                "A task waits for a worker with %.1f GiB for simulations; there is none now.",
-                self._largest_asked / 2**30,
-            )
-            self._largest_asked = 0  # said once
-        if not self._chosen or not workers:
-            return []
-        return [key for key in futures if workers.keys().isdisjoint(self._sent_to[key])]
+        self._warn_of_memory(max(memory for _, memory in self._asked.values()), workers)
+        return [
+            key
+            for key, (addresses, _) in self._asked.items()
+            if addresses and workers.keys().isdisjoint(addresses)
+        ]
 
     def end(self) -> None:
         if self._digest:
@@ -204,6 +204,15 @@ class DaskDispatcher(Dispatcher):
                 if not str(name).isdecimal():  # a worker's name; as a host it would be 0.0.0.1
                     found.add(socket.gethostbyname(str(name)))
         return frozenset(found)
+
+    def _warn_of_memory(self, asked: int, workers: dict[str, Any]) -> None:
+        """Say, once, that a task waits for a worker larger than any there is."""
+        if not self._has_warned and asked > max(map(_memory, workers.values())):
+            self._has_warned = True
+            logger.warning(
+                "A task waits for a worker with %.1f GiB for simulations; there is none now.",
+                asked / 2**30,
+            )
 
     def _refuse_unknown_workers(self) -> None:
         workers = self._session.workers().values() if self._chosen else ()
