@@ -54,6 +54,7 @@ class Batch:
     circuits: list[Compiled]
     config: dict[str, Any]
     noise: dict[str, Any]
+    noise_facts: NoiseFacts
 
     @property
     def shots(self) -> int:
@@ -148,7 +149,7 @@ def assemble(
                 circuit.metadata,
             )
         )
-    return Batch(assembled, config, noise)
+    return Batch(assembled, config, noise, facts)
 
 
 def _check_binds(

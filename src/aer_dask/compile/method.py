@@ -56,11 +56,13 @@ def prefers_density_matrix(calls: Sequence[Call], noise: NoiseFacts, shots: int)
     The one rule of ``automatic`` that looks at shots. Where it does not hold for all the shots it
     holds for no slice of them, so slices choose as the whole would.
     """
+    if not noise.quantum:
+        return False
     qubits = active_qubits(calls)
-    return noise.quantum and qubits < 30 and shots > 2**qubits and can_sample(calls, qubits)
+    return qubits < 30 and shots > 2**qubits and can_sample(calls, qubits)
 
 
-def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: dict[str, Any]) -> bool:
+def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: NoiseFacts) -> bool:
     """Whether the circuits of a batch influence each other, so that none may run alone.
 
     Under ``automatic``, a pure-state circuit with Kraus noise makes Aer 0.18 compute the noise's
@@ -71,11 +73,9 @@ def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: dict
     Args:
         methods: of the circuits, as predicted.
         config: options of the batch.
-        noise: noise model of the batch.
+        noise: of the batch.
     """
-    if not is_automatic(config):
-        return False
-    if NoiseFacts.of(noise).instructions.isdisjoint({"kraus", "superop"}):
+    if not is_automatic(config) or noise.instructions.isdisjoint({"kraus", "superop"}):
         return False
     pure = [i for i, m in enumerate(methods) if m in ("statevector", "matrix_product_state")]
     mixed = [i for i, m in enumerate(methods) if m in ("density_matrix", "superop")]

@@ -60,7 +60,7 @@ def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
         raise AerError(f"shots must not be negative, and {batch.shots} is.")
     seed = _base_seed(batch)
     methods = [circuit.prediction.method for circuit in batch.circuits]
-    influenced = depends_on_order(methods, batch.config, batch.noise)
+    influenced = depends_on_order(methods, batch.config, batch.noise_facts)
     at_run_time = batch.config.get("runtime_parameter_bind_enable")
     rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
     if not rows:

@@ -132,7 +132,7 @@ class Planner:
         """The tasks, in the order in which they should be run.
 
         Raises:
-            AerError: if ``max_shot_size`` or ``max_job_size`` make more than :data:`MOST_TASKS`.
+            AerError: if ``max_shot_size`` makes more than :data:`MOST_TASKS`.
         """
         self._refuse_too_many()
         target = self._task_seconds()
