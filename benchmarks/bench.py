@@ -120,7 +120,6 @@ def main() -> None:
     options = parser.parse_args()
     report: dict[str, Any] = {"workers": WORKERS, "repeats": options.repeats, "workloads": {}}
     with EmbeddedCluster(workers=WORKERS, threads=1) as cluster, Client(cluster) as client:
-        client.wait_for_workers(WORKERS)
         for workload in (small_circuits, noisy_volume, uccsd_gradient):
             seconds = measure(contenders(client, *workload()), options.repeats)
             base = seconds["plain, 1 thread"]

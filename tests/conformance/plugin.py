@@ -69,7 +69,6 @@ _replace_everywhere()
 def pytest_sessionstart(session):
     global _cluster
     _cluster = EmbeddedCluster(workers=2)
-    _cluster.get_client().wait_for_workers(2)
 
 
 def pytest_sessionfinish(session):

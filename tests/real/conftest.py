@@ -15,9 +15,8 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def client(cluster):
-    """A client of :func:`cluster`, once both workers serve."""
+    """A client of :func:`cluster`."""
     with Client(cluster, timeout=120) as client:
-        client.wait_for_workers(2, timeout=120)
         yield client
 
 
@@ -30,7 +29,6 @@ def own_cluster():
         cluster = EmbeddedCluster(workers=workers, **options)
         client = Client(cluster, timeout=120)
         started.extend([cluster, client])
-        client.wait_for_workers(workers, timeout=120)
         return client
 
     yield start

@@ -54,7 +54,6 @@ def kinds(method):
 @pytest.fixture(scope="module", params=[1, 2, 3], ids=lambda n: f"{n} workers")
 def workers(request):
     with EmbeddedCluster(workers=request.param, threads=1) as cluster, Client(cluster) as client:
-        client.wait_for_workers(request.param, timeout=120)
         yield client
 
 

@@ -146,7 +146,6 @@ def test_early_circuits_come_back_first(backend):
 
 def test_a_job_waits_for_workers_and_says_so(caplog):
     with EmbeddedCluster(workers=1) as cluster, Client(cluster) as client:
-        client.wait_for_workers(1, timeout=60)
         cluster.scale(0)
         wait_until(lambda: not client.scheduler_info(n_workers=-1)["workers"], "no worker is left")
         with caplog.at_level(logging.WARNING, logger="aer_dask"):
