@@ -135,7 +135,8 @@ def test_a_plan_says_what_would_be_sent_and_sends_nothing(backend, client):
     # a template and rows of numbers: a row costs its eight bytes a place, not a circuit
     assert max(plan.payload_bytes) < 2000
     assert "100 circuits (100 statevector)" in str(plan)
-    assert executed(client) == before
+    # a worker's log forgets its oldest lines, so what was executed before may be missing now
+    assert all(keys <= before[worker] for worker, keys in executed(client).items())
 
 
 def test_early_circuits_come_back_first(backend):
