@@ -20,7 +20,6 @@ from qiskit.primitives.containers import (
 )
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
-from qiskit.quantum_info import Pauli
 from qiskit.result import Result
 from qiskit_aer import primitives as aer
 from qiskit_aer.primitives.sampler_v2 import (
@@ -30,7 +29,7 @@ from qiskit_aer.primitives.sampler_v2 import (
 )
 
 from .burst import burst
-from .simulator import AerSimulator, Request
+from .simulator import AerSimulator, Arguments
 
 
 def _backend(given: Any, executor: Any) -> qiskit_aer.AerSimulator:
@@ -98,12 +97,9 @@ class EstimatorV2(_OnExecutor, aer.EstimatorV2):  # type: ignore[misc]
         results = [self._evaluate(*each) for each in zip(pubs, job.results(), strict=True)]
         return PrimitiveResult(results, metadata={"version": 2})
 
-    def _request(self, pub: EstimatorPub) -> Request:
+    def _request(self, pub: EstimatorPub) -> Arguments:
         """The run that Aer's EstimatorV2 makes of a pub: all its Paulis saved, in one circuit."""
-        circuit = pub.circuit.copy()
-        for pauli in _paulis(pub):
-            circuit.save_expectation_value(Pauli(pauli), range(circuit.num_qubits), label=pauli)
-        return circuit, [_convert_parameter_bindings(pub)], {}
+        return pub.circuit, [_convert_parameter_bindings(pub)], {}, [tuple(_paulis(pub))]
 
     def _evaluate(self, pub: EstimatorPub, result: Result) -> PubResult:
         """Expectation values from saved Paulis, as ``EstimatorV2._run_pub`` of Aer has them."""
@@ -202,7 +198,7 @@ def _paulis(pub: EstimatorPub) -> list[str]:
     return list(dict.fromkeys(p for terms in pub.observables.ravel() for p in terms))
 
 
-def _sampling(shots: int, pubs: Sequence[SamplerPub]) -> Request:
+def _sampling(shots: int, pubs: Sequence[SamplerPub]) -> Arguments:
     binds = [_convert_parameter_bindings(pub) for pub in pubs]
     return [pub.circuit for pub in pubs], binds, {"shots": shots}
 

@@ -12,7 +12,7 @@ from qiskit.providers import Options
 from qiskit_aer import AerError
 
 from .burst import burst
-from .compile.assemble import assemble
+from .compile.assemble import Assembler, Request
 from .executors import portable
 from .executors.choose import dispatcher
 from .jobs.jobset import AerJobSet
@@ -22,10 +22,8 @@ from .runs.options import RunOptions
 from .runs.plan import Plan
 from .runs.run import Run
 
-#: The arguments of one run: circuits, parameter_binds, options.
-Request = tuple[
-    QuantumCircuit | Iterable[QuantumCircuit], list[dict[Any, Any]] | None, dict[str, Any]
-]
+#: The arguments of one run: circuits, parameter_binds, options; as for `Request`, also Paulis.
+Arguments = tuple[Any, ...]
 
 
 class SimulatorOptions(Options):
@@ -111,12 +109,14 @@ class AerSimulator(qiskit_aer.AerSimulator):
             return super().run(circuits, parameter_binds, **run_options)
         return self.run_batches([(circuits, parameter_binds, {})], **run_options)
 
-    def run_batches(self, batches: Sequence[Request], **run_options: Any) -> AerJobSet:
+    def run_batches(self, batches: Sequence[Arguments], **run_options: Any) -> AerJobSet:
         """Several runs as one job set, so that all of them fill the executor together.
 
         Args:
             batches: of each run the circuits, the parameter_binds (or None) and its own options,
-                such as ``shots``. Each has the bits it would have alone.
+                such as ``shots``; and, if wanted, for each circuit a tuple of the Pauli strings
+                whose expectation values are saved at its end, each labelled with itself. Each run
+                has the bits it would have alone.
             run_options: options of all of them.
 
         Returns:
@@ -156,12 +156,13 @@ class AerSimulator(qiskit_aer.AerSimulator):
             raise AerError("There is no executor to spread the circuits over; set executor=...")
         return executor
 
-    def _compiled(self, batches: Sequence[Request], run_options: dict[str, Any]) -> Run:
+    def _compiled(self, batches: Sequence[Arguments], run_options: dict[str, Any]) -> Run:
         options = RunOptions.of(self.options, run_options)
+        assembler = Assembler(self, run_options)
         with burst():
             compiled = [
-                assemble(self, _as_list(circuits), binds, {**run_options, **own})
-                for circuits, binds, own in batches
+                assembler.assemble(Request(_as_list(circuits), *others))
+                for circuits, *others in batches
             ]
             return Run(self, compiled, options, self._costs)
 

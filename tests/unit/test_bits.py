@@ -12,7 +12,6 @@ from qiskit.quantum_info import random_unitary
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from aer_dask import AerSimulator, InsufficientMemoryError
-from aer_dask.compile.assemble import assemble
 from aer_dask.runs.collect import Collector
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.run import Run
@@ -33,6 +32,7 @@ from tests.circuits import (
     saving,
     volume,
 )
+from tests.compiling import assemble
 
 
 def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", options=None,
@@ -41,9 +41,9 @@ def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", 
     backend = AerSimulator(noise_model=noise, method=method)
     sizes = {k: run_options.pop(k) for k in ("max_job_size", "max_shot_size", "seed_policy")
              if k in run_options}  # fmt: skip
-    run = Run(
-        backend, [assemble(backend, circuits, binds, run_options)], RunOptions.of(None, sizes)
-    )
+    paulis = run_options.pop("paulis", None)
+    batch = assemble(backend, circuits, binds, run_options, paulis)
+    run = Run(backend, [batch], RunOptions.of(None, sizes))
     collector, again = Collector(run), []
     for task in reversed(run.planner(slots).plan().tasks):
         again += collector.add(task, simulate(run.payload(task), run.shared))

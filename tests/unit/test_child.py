@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from aer_dask.compile import codec
-from aer_dask.compile.assemble import assemble
 from aer_dask.errors import WorkerLostError
 from aer_dask.runs.run import Run
 from aer_dask.worker.child import Children
 from aer_dask.worker.execute import simulate
 from aer_dask.worker.serve import CHUNK
 from tests.circuits import bell, plain, volume
+from tests.compiling import assemble
 
 
 @pytest.fixture
@@ -98,4 +98,4 @@ def test_a_child_that_was_left_in_the_middle_of_a_task_never_answers_another(chi
     with pytest.raises(KeyboardInterrupt):
         children.run("interrupted", payload, long.shared, unwanted=interrupt)
     (found,) = codec.decode_all(children.run("next", *task))
-    assert found["results"][0]["header"]["name"] == "bell"
+    assert found["results"][0]["data"] == codec.decode(simulate(*task))["results"][0]["data"]

@@ -6,11 +6,10 @@ import pytest
 from qiskit_aer import AerError
 from qiskit_aer.backends.controller_wrappers import AerCircuit
 
-from aer_dask.compile import codec
-from aer_dask.compile.codec import Program
 from aer_dask.compile.instructions import SIGNATURES, Call
 from aer_dask.compile.noise import NoiseFacts
 from aer_dask.compile.prediction import predict
+from aer_dask.compile.program import INSTRUCTIONS, Program
 
 QUBITS = "collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]"
 INDEX = "typing.SupportsInt | typing.SupportsIndex"
@@ -23,7 +22,7 @@ def types_of(method):
 
 
 def test_every_instruction_of_aer_is_in_the_table():
-    assert set(SIGNATURES) == codec.INSTRUCTIONS
+    assert set(SIGNATURES) == INSTRUCTIONS
 
 
 @pytest.mark.parametrize("method", SIGNATURES)
@@ -38,7 +37,7 @@ def test_arguments_stand_where_aers_binding_has_them(method):
     assert registers == [p for p in [signature.condition] if p is not None]
 
 
-@pytest.mark.parametrize("method", codec.INSTRUCTIONS)
+@pytest.mark.parametrize("method", INSTRUCTIONS)
 def test_every_instruction_that_saves_has_a_subtype(method):
     signature = SIGNATURES[method]
     assert method.startswith("save_") == (signature.subtype is not None)
@@ -48,7 +47,9 @@ def test_every_instruction_that_saves_has_a_subtype(method):
 
 
 def test_an_instruction_that_is_not_known_is_refused_in_a_sentence():
-    program = Program(num_qubits=2, calls=[("save_fidelity", ([0, 1], "save_fidelity", "single"))])
+    program = Program(
+        num_qubits=2, written=[("save_fidelity", ([0, 1], "save_fidelity", "single"))]
+    )
     with pytest.raises(AerError, match="instruction 'save_fidelity' that this version of aer_dask"):
         predict(program, {"shots": 1}, NoiseFacts(), bound=False)
 
@@ -60,7 +61,7 @@ def test_saves_of_a_subtype_without_a_rule_keep_shots_together():
             Call("save_state", ([0], "save_statevector", subtype, "x")),
         ]
         options = {"shots": 9, "method": "statevector"}
-        return predict(Program(1, calls=calls), options, NoiseFacts(), bound=False).divisible
+        return predict(Program(1, written=calls), options, NoiseFacts(), bound=False).divisible
 
     assert divisible("list")
     assert not divisible("median")

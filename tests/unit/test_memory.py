@@ -11,13 +11,13 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 
 from aer_dask import InsufficientMemoryError
-from aer_dask.compile.assemble import assemble
 from aer_dask.compile.memory import AMPLITUDES, ITEMS
 from aer_dask.runs.experiments import BEYOND_ANY_WORKER
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.run import Run
 from aer_dask.worker.child import Children
 from tests.circuits import bell, parameterised, plain
+from tests.compiling import assemble
 
 MIB = 2**20
 #: What a 1 GiB worker has left for simulations.

@@ -5,9 +5,9 @@ import pytest
 from qiskit_aer import AerError
 
 from aer_dask import AerSimulator, InsufficientMemoryError
-from aer_dask.compile.assemble import assemble
 from aer_dask.runs.run import Run
 from tests.circuits import bell, volume
+from tests.compiling import assemble
 
 
 def test_a_wrong_seed_policy_is_refused_without_an_executor_too():

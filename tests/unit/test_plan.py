@@ -11,8 +11,8 @@ from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.plan import SEED_STRIDE, Planner
 
-LIGHT = Prediction("", 3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
-HEAVY = Prediction("", 3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
+LIGHT = Prediction(3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
+HEAVY = Prediction(3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
 
 
 def seconds(prediction, shots):
@@ -107,7 +107,7 @@ def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
 
 
 def test_independent_seeds_do_not_depend_on_the_cluster():
-    prediction = Prediction("", 3, "stabilizer", Memory(), Duration(0.0, 1e-2), False, True)
+    prediction = Prediction(3, "stabilizer", Memory(), Duration(0.0, 1e-2), False, True)
     experiments = [Experiment(0, 0, 0, 0, 1000, prediction, seed=5)]
     options = RunOptions(independent=True)
     pieces = [

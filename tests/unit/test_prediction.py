@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
-from aer_dask.compile.assemble import assemble
 from aer_dask.compile.duration import Duration
 from aer_dask.compile.memory import Memory
 from aer_dask.compile.prediction import Prediction
 from aer_dask.runs.costs import CostModel
 from tests.circuits import NOISES, conditional, mid_circuit, plain, random_circuits, zoo
+from tests.compiling import assemble
 
 
 def predict(backend, circuit, shots):
@@ -68,7 +68,7 @@ def test_memory_is_what_aer_says_it_requires(method, qubits):
 
 def test_estimates_move_towards_what_was_measured():
     costs = CostModel()
-    prediction = Prediction("", 2, "statevector", Memory(), Duration(1.0, 0.0), True, False)
+    prediction = Prediction(2, "statevector", Memory(), Duration(1.0, 0.0), True, False)
     for _ in range(8):
         costs.learn("statevector", prediction.duration.seconds(1), 10.0)
     assert 9 < costs.seconds(prediction, 1) < 11

@@ -9,21 +9,24 @@ of them, and the sizes in the configuration are those of the largest circuit.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
-from typing import Any
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
+from qiskit.quantum_info import Pauli
 from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends import controller_wrappers as aer
 
-from . import codec
+from . import codec, columns, program
 from .codec import Binding
-from .noise import NoiseFacts
+from .columns import RZ, Columns, Place
+from .method import is_automatic
+from .noise import NO_NOISE, NoiseFacts
 from .prediction import Prediction, predict
 
 
@@ -31,20 +34,43 @@ from .prediction import Prediction, predict
 class Compiled:
     """One circuit, compiled: its encoded program, and what the client keeps of it.
 
-    ``bindings`` is empty for a circuit that is not parameterised; ``phase`` is the global phase in
-    radians.
+    ``bindings`` is empty for a circuit that is not parameterised; ``header`` is what Aer would put
+    above its results.
     """
 
     data: bytes
     prediction: Prediction
     bindings: list[Binding]
-    phase: float
-    metadata: dict[str, Any] | None
+    header: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the circuit."""
+        return self.header["name"]  # type: ignore[no-any-return]
+
+    @property
+    def phase(self) -> float:
+        """The global phase in radians; zero where it is bound."""
+        return self.header["global_phase"]  # type: ignore[no-any-return]
 
     @property
     def rows(self) -> int:
         """How many results the circuit has: one, or one for each row of parameter values."""
         return len(self.bindings[0][1]) if self.bindings else 1
+
+
+class Request(NamedTuple):
+    """The arguments of one ``run`` call.
+
+    ``paulis`` are, for each circuit, the Pauli strings whose expectation values are saved at its
+    end, each under its own name; None for none at all. They are the same as instructions that save
+    each of them, in less time.
+    """
+
+    circuits: list[QuantumCircuit]
+    parameter_binds: list[dict[Any, Any]] | None = None
+    options: Mapping[str, Any] = MappingProxyType({})
+    paulis: Sequence[tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +99,10 @@ def _recording_compiler() -> ModuleType:
     assert spec.loader is not None
     compiler = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(compiler)
-    compiler.AerCircuit = codec.Program  # type: ignore[attr-defined]
+    compiler.AerCircuit = program.Program  # type: ignore[attr-defined]
     compiler.AerConfig = _Config  # type: ignore[attr-defined]
-    for kind in codec.EXPRESSIONS:
-        setattr(compiler, kind, codec.expression_recorder(kind))
+    for kind in program.EXPRESSIONS:
+        setattr(compiler, kind, program.expression_recorder(kind))
     return compiler
 
 
@@ -104,52 +130,138 @@ class _Listed:
         return getattr(self._circuit, name)
 
 
-def assemble(
-    backend: AerSimulator,
-    circuits: list[QuantumCircuit],
-    parameter_binds: list[dict[Any, Any]] | None,
-    run_options: dict[str, Any],
-) -> Batch:
-    """Compile a run without simulating it.
+class Assembler:
+    """Compiles the batches of one run.
+
+    What does not change from one to the next is made once: the dictionary of a noise model, and
+    what is predicted of circuits that differ only in their numbers.
 
     Args:
         backend: whose options and target apply.
-        circuits: at least one.
-        parameter_binds: one dictionary a circuit, as for ``AerSimulator.run``.
         run_options: options that override the backend's in this run.
-
-    Raises:
-        AerError: for whatever Aer itself would refuse: an unknown instruction, unbound
-            parameters, bindings that do not match the circuits, an option of a wrong type.
     """
-    compiled, noise_model = backend._compile(list(circuits), **run_options)
-    _check_binds(compiled, parameter_binds)
-    compiler = _recording_compiler()
-    config = vars(compiler.generate_aer_config(compiled, backend.options, **run_options))
-    config["shots"] = int(config["shots"])  # of numpy, say, whose arithmetic wraps around
-    # Aer's own form of bindings, given as an option
-    tables = config.pop("parameterizations", None) or [[] for _ in compiled]
-    noise = noise_model.to_dict(serializable=True) if noise_model else {}
-    facts = NoiseFacts.of(noise)
-    basis_gates = set(backend.configuration().basis_gates) if backend._from_backend else None
-    assembled = []
-    for index, circuit in enumerate(compiled):
-        listed = _Listed(circuit)
-        program, index_map = compiler.assemble_circuit(listed, basis_gates)
-        bindings = [(tuple(where), _row(values)) for where, values in tables[index]]
-        if parameter_binds:
-            bindings = list(_bind(listed, parameter_binds[index], index_map))
-        assembled.append(
-            # encoded at once: thousands of small objects that stay make Python's collector busy
-            Compiled(
-                codec.encode(program),
-                predict(program, config, facts, bound=bool(bindings)),
-                bindings,
-                program.global_phase_angle,
-                circuit.metadata,
-            )
+
+    def __init__(self, backend: AerSimulator, run_options: Mapping[str, Any]) -> None:
+        self._backend, self._run_options = backend, run_options
+        self._basis_gates = (
+            set(backend.configuration().basis_gates) if backend._from_backend else None
         )
-    return Batch(assembled, config, noise, facts)
+        self._noises: dict[int, tuple[Any, dict[str, Any], NoiseFacts]] = {}
+        self._predictions = _Predictions({}, NO_NOISE)
+        self._encoded: dict[bytes, bytes] = {}
+
+    def assemble(self, request: Request) -> Batch:
+        """Compile a batch without simulating it.
+
+        Raises:
+            AerError: for whatever Aer itself would refuse: an unknown instruction, unbound
+                parameters, bindings that do not match the circuits, an option of a wrong type.
+        """
+        options = {**self._run_options, **request.options}
+        paulis = request.paulis or [()] * len(request.circuits)
+        read = [
+            columns.read(circuit, self._basis_gates, saved)
+            for circuit, saved in zip(request.circuits, paulis, strict=True)
+        ]
+        circuits, noise_model = self._compile(request.circuits, paulis, read, options)
+        _check_binds(circuits, request.parameter_binds)
+        config = vars(
+            _recording_compiler().generate_aer_config(circuits, self._backend.options, **options)
+        )
+        config["shots"] = int(config["shots"])  # of numpy, say, whose arithmetic wraps around
+        # Aer's own form of bindings, given as an option
+        tables = config.pop("parameterizations", None) or [[] for _ in circuits]
+        noise, facts = self._noise(noise_model)
+        predictions = self._predictions_for(config, facts)
+        assembled = []
+        for index, circuit in enumerate(circuits):
+            compiled, header, places = self._program(circuit, read[index])
+            bindings = [(tuple(where), _row(values)) for where, values in tables[index]]
+            if request.parameter_binds:
+                bindings = list(_bind(places, request.parameter_binds[index]))
+            header["metadata"] = circuit.metadata
+            # encoded at once: thousands of small objects that stay make Python's collector busy
+            data = codec.encode(compiled, compress=read[index] is None)
+            prediction = predictions.of(compiled, bool(bindings))
+            assembled.append(Compiled(self._same(data), prediction, bindings, header))
+        return Batch(assembled, config, noise, facts)
+
+    def _compile(
+        self,
+        circuits: list[QuantumCircuit],
+        paulis: Sequence[tuple[str, ...]],
+        read: list[Any],
+        options: dict[str, Any],
+    ) -> tuple[list[QuantumCircuit], Any]:
+        """What Aer does to circuits before it assembles them, and the noise model after it.
+
+        There is nothing that it would do to circuits that are read as columns.
+        """
+        left = [index for index, found in enumerate(read) if found is None]
+        if not left:
+            default = getattr(self._backend.options, "noise_model", None)
+            return circuits, options.get("noise_model", default)
+        saving = [_with_saves(circuits[index], paulis[index]) for index in left]
+        compiled, noise_model = self._backend._compile(saving, **options)
+        circuits = list(circuits)
+        for index, circuit in zip(left, compiled, strict=True):
+            circuits[index] = circuit
+        return circuits, noise_model
+
+    def _program(
+        self, circuit: QuantumCircuit, read: tuple[Columns, list[Place]] | None
+    ) -> tuple[program.Program | Columns, dict[str, Any], Iterable[Place]]:
+        """A circuit compiled, its header, and where it has expressions."""
+        if read is not None:
+            return read[0], _header(circuit, read[0]), read[1]
+        recorded, index_map = _recording_compiler().assemble_circuit(
+            _Listed(circuit), self._basis_gates
+        )
+        return recorded, recorded.header, _places(circuit, index_map)
+
+    def _same(self, data: bytes) -> bytes:
+        """One object for equal circuits, so that they travel once in a task."""
+        return self._encoded.setdefault(data, data)
+
+    def _noise(self, model: Any) -> tuple[dict[str, Any], NoiseFacts]:
+        if not model:
+            return {}, NO_NOISE
+        if id(model) not in self._noises:
+            noise = model.to_dict(serializable=True)
+            self._noises[id(model)] = model, noise, NoiseFacts.of(noise)
+        return self._noises[id(model)][1:]
+
+    def _predictions_for(self, config: dict[str, Any], noise: NoiseFacts) -> _Predictions:
+        if not self._predictions.are_for(config, noise):
+            self._predictions = _Predictions(config, noise)
+        return self._predictions
+
+
+class _Predictions:
+    """What is predicted of circuits under one configuration and noise model."""
+
+    def __init__(self, config: dict[str, Any], noise: NoiseFacts) -> None:
+        self._config, self._noise = config, noise
+        self._automatic = is_automatic(config)
+        self._known: dict[Any, Prediction] = {}
+
+    def are_for(self, config: dict[str, Any], noise: NoiseFacts) -> bool:
+        """Whether the same would be predicted for these. Sizes of circuits say nothing."""
+        sizes = {"n_qubits": None, "memory_slots": None}
+        return noise is self._noise and {**config, **sizes} == {**self._config, **sizes}
+
+    def of(self, compiled: program.Program | Columns, bound: bool) -> Prediction:
+        """The prediction for a circuit."""
+        if isinstance(compiled, program.Program) or self._looks_at_angles(compiled, bound):
+            return predict(compiled, self._config, self._noise, bound=bound)
+        key = compiled._replace(num_memory=0, global_phase_angle=0.0, params=b""), bound
+        if key not in self._known:
+            self._known[key] = predict(compiled, self._config, self._noise, bound=bound)
+        return self._known[key]
+
+    def _looks_at_angles(self, compiled: Columns, bound: bool) -> bool:
+        """Whether the prediction may depend on angles: some are those of Clifford gates."""
+        return self._automatic and not bound and RZ in compiled.codes
 
 
 def _check_binds(
@@ -160,27 +272,57 @@ def _check_binds(
         raise AerError(
             "Number of input circuits does not match number of input parameter bind dictionaries"
         )
-    if not parameter_binds and any(circuit.parameters for circuit in circuits):
+    if not parameter_binds and any(circuit.num_parameters for circuit in circuits):
         raise AerError("circuits have parameters but parameter_binds is not specified.")
 
 
-def _bind(circuit: _Listed, binds: dict[Any, Any], index_map: list[int]) -> Iterator[Binding]:
-    """The values of every parameter of every instruction, by rows.
+def _places(circuit: QuantumCircuit, index_map: list[int]) -> Iterator[Place]:
+    """Where a circuit has expressions, as ``AerBackend._convert_circuit_binds`` finds them.
 
-    What ``AerBackend._convert_circuit_binds`` gives; but it evaluates an expression once, and not
-    for each instruction that has it (an ansatz repeats a few hundred of them ten thousand times).
+    Instructions are looked at anew, because the compiler writes zeros into those of some kinds.
     """
-    values_of: dict[Any, np.ndarray] = {}
+    if not circuit.num_parameters:
+        return iter(())
     places = [(aer.AerConfig.GLOBAL_PHASE_POS, -1, circuit.global_phase)]
     for index, instruction in zip(index_map, circuit.data, strict=True):
         parameters = enumerate(instruction.operation.params)
         places += [(index, position, value) for position, value in parameters]
+    return (place for place in places if columns.is_open(place[2]))
+
+
+def _bind(places: Iterable[Place], binds: dict[Any, Any]) -> Iterator[Binding]:
+    """The values of every parameter of every instruction, by rows.
+
+    An expression is evaluated once, and not for each instruction that has it (an ansatz repeats a
+    few hundred of them ten thousand times).
+    """
+    values_of: dict[Any, np.ndarray] = {}
     for index, position, value in places:
-        if not isinstance(value, ParameterExpression) or not value.parameters:
-            continue
         if value not in values_of:
             values_of[value] = _values(value, binds)
         yield (index, position), values_of[value]
+
+
+def _header(circuit: QuantumCircuit, compiled: Columns) -> dict[str, Any]:
+    """What Aer's compiler puts above the results of a circuit."""
+    return {
+        "n_qubits": compiled.num_qubits,
+        "qreg_sizes": [[register.name, register.size] for register in circuit.qregs],
+        "memory_slots": compiled.num_memory,
+        "creg_sizes": [[register.name, register.size] for register in circuit.cregs],
+        "name": circuit.name,
+        "global_phase": compiled.global_phase_angle,
+    }
+
+
+def _with_saves(circuit: QuantumCircuit, paulis: tuple[str, ...]) -> QuantumCircuit:
+    """The circuit with an instruction at its end for each expectation value."""
+    if not paulis:
+        return circuit
+    circuit = circuit.copy()
+    for pauli in paulis:
+        circuit.save_expectation_value(Pauli(pauli), range(circuit.num_qubits), label=pauli)
+    return circuit
 
 
 def _values(value: ParameterExpression, binds: dict[Any, Any]) -> np.ndarray:

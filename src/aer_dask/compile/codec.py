@@ -1,11 +1,4 @@
-"""Circuits, options and noise models to bytes and back.
-
-Neither QPY nor pickle carries every circuit that Aer accepts: QPY loses ``save_*`` instructions
-and quantum channels, pickle breaks ``switch`` with a default case. So the circuit itself does not
-travel. Aer's own compiler turns it, on the client, into a list of calls on an ``AerCircuit``; a
-:class:`Program` is that list, written down. The worker makes the same calls on a real
-``AerCircuit``: the simulator receives the same instructions as in a local run, and a worker needs
-no Qiskit object to start.
+"""Compiled circuits, options and noise models to bytes and back.
 
 The bytes are a pickle of plain data (numbers, strings, tuples, numpy arrays and, for ``set_*``
 instructions, the state objects of Qiskit), compressed. No function or class of the user's travels.
@@ -20,53 +13,13 @@ import pickle
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from qiskit_aer.backends import controller_wrappers as aer
-
-#: The methods of ``AerCircuit`` that append one instruction.
-INSTRUCTIONS = frozenset(
-    name
-    for name, member in vars(aer.AerCircuit).items()
-    if not name.startswith("_") and name != "set_header" and not isinstance(member, property)
-)
-#: The classes that Aer's compiler builds classical expressions from.
-EXPRESSIONS = (
-    "AerUnaryExpr", "AerBinaryExpr", "AerUintValue", "AerBoolValue", "AerCast", "AerVar",
-    "AerUint", "AerBool",
-)  # fmt: skip
-
 
 #: One bound parameter of a circuit: the (instruction, parameter) position and a value per row.
 Binding = tuple[tuple[int, int], np.ndarray]
-
-
-class Expression(NamedTuple):
-    """One node of a classical expression: the name of Aer's class and its arguments."""
-
-    kind: str
-    args: tuple[Any, ...]
-
-
-@dataclass
-class Program:
-    """Everything Aer's compiler says to an ``AerCircuit``, in order.
-
-    Stands in for ``AerCircuit`` inside the compiler (see :mod:`aer_dask.compile.assemble`).
-    ``calls`` are pairs of a method's name and its arguments; bare tuples, because there are many.
-    """
-
-    num_qubits: int = 0
-    num_memory: int = 0
-    global_phase_angle: float = 0.0
-    header: dict[str, Any] = field(default_factory=dict)
-    calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-
-    def set_header(self, header: Any) -> None:
-        """Take the header as a dictionary."""
-        self.header = dict(header.to_dict())
 
 
 @dataclass(frozen=True)
@@ -85,42 +38,6 @@ class ControllerCall:
     shots: int
 
 
-def _recorder(name: str) -> Any:
-    def record(self: Program, *args: Any) -> None:
-        self.calls.append((name, args))
-
-    record.__name__ = name
-    return record
-
-
-for _name in INSTRUCTIONS:
-    setattr(Program, _name, _recorder(_name))
-
-
-def expression_recorder(kind: str) -> Any:
-    """A stand-in for one of :data:`EXPRESSIONS` that writes down what it is built from."""
-    return lambda *args: Expression(kind, args)
-
-
-def _build(value: Any) -> Any:
-    if type(value) is Expression:
-        return getattr(aer, value.kind)(*map(_build, value.args))
-    return value
-
-
-def replay(program: Program) -> aer.AerCircuit:
-    """The ``AerCircuit`` that the program describes."""
-    circuit = aer.AerCircuit()
-    circuit.set_header(program.header)
-    circuit.num_qubits = program.num_qubits
-    circuit.num_memory = program.num_memory
-    circuit.global_phase_angle = program.global_phase_angle
-    methods = {name: getattr(circuit, name) for name in {name for name, _ in program.calls}}
-    for name, args in program.calls:
-        methods[name](*map(_build, args))
-    return circuit
-
-
 #: What stands before each frame of encoded data: whether it is compressed, and its length in bytes.
 _FRAME = struct.Struct("<?Q")
 #: Bytes from which an array is a frame of its own.
@@ -129,12 +46,17 @@ _LARGE = 2**16
 Buffer = bytes | bytearray | memoryview
 
 
-def encode(value: Any) -> bytes:
-    """Plain data to bytes."""
-    return b"".join(frames(value))
+def encode(value: Any, *, compress: bool = True) -> bytes:
+    """Plain data to bytes.
+
+    Args:
+        value: to be encoded.
+        compress: False for what is small and many; compressing takes longer than sending it.
+    """
+    return b"".join(frames(value, compress=compress))
 
 
-def frames(value: Any) -> list[Buffer]:
+def frames(value: Any, *, compress: bool = True) -> list[Buffer]:
     """The bytes of :func:`encode` in parts, of which those of large arrays are no copies."""
     arrays: list[memoryview] = []
 
@@ -148,7 +70,7 @@ def frames(value: Any) -> list[Buffer]:
     whole: list[Buffer] = [body, *arrays]
     parts: list[Buffer] = []
     for part in whole:
-        is_compressed, frame = _compressed(part)
+        is_compressed, frame = _compressed(part) if compress else (False, part)
         parts += [_FRAME.pack(is_compressed, len(frame)), frame]
     return parts
 

@@ -8,12 +8,9 @@ Aer that is installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import starmap
 from typing import Any, NamedTuple
 
 from qiskit_aer import AerError
-
-from .codec import Program
 
 
 class Signature(NamedTuple):
@@ -117,8 +114,3 @@ class Call(NamedTuple):
         return self.args[signature.condition] >= 0 or (
             self.name == "jump" and self.args[signature.expression] is not None  # type: ignore[index]
         )
-
-
-def calls_of(program: Program) -> list[Call]:
-    """The operations of a program."""
-    return list(starmap(Call, program.calls))

@@ -12,13 +12,14 @@ product states, and the tensors of ``save_matrix_product_state``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from qiskit_aer import AerError
 
 from .instructions import Call
+from .operations import Operations
 
 #: log2 of the numbers in a state, for each qubit; other methods' states are small.
 _EXPONENT = {"statevector": 1, "density_matrix": 2, "unitary": 2, "superop": 4}
@@ -92,31 +93,26 @@ class Memory:
         return self.saved + math.ceil(shots * self.shot)
 
 
-def memory(
-    calls: Sequence[Call], qubits: int, method: str, config: dict[str, Any], *, sampled: bool
-) -> Memory:
+def memory(operations: Operations, method: str, config: dict[str, Any], *, sampled: bool) -> Memory:
     """Estimate what a circuit takes.
 
     Args:
-        calls: the operations that contribute.
-        qubits: how many of them are active.
+        operations: those that contribute.
         method: simulation method, not ``automatic``.
         config: options of the run.
         sampled: whether one evolution gives all shots.
     """
+    qubits, bits = operations.active, len(operations.measured)
     required = state_bytes(method, qubits, config.get("precision", "double"))
-    bits = _classical_bits(calls)
     working, saved = required, 0
     shot = _shot_bytes(bits, config, sampled=sampled)
-    for call in calls:
-        if not call.is_save:
-            continue
+    for call in operations.saves:
         item = _item_bytes(call, qubits, method, required)
         times, per_shot = _kept(call.subtype, bits, config["shots"], sampled=sampled)
         saved += times * item
         shot += per_shot * (item + _ARRAY * (call.operation != "save_expval"))
         working = max(working, required + _transient(call, method) - item)
-    if calls and _operation(calls[-1], method) == _MOVED.get(method):
+    if (last := next(operations.backwards(), None)) and _is_moved(last, method):
         working -= required
     return Memory(required, working, saved, shot)
 
@@ -128,6 +124,10 @@ def state_bytes(method: str, qubits: int, precision: str) -> int:
     return int((8 if precision == "single" else 16) * 2 ** (_EXPONENT[method] * qubits))
 
 
+def _is_moved(call: Call, method: str) -> bool:
+    return method in _MOVED and _operation(call, method) == _MOVED[method]
+
+
 def _operation(call: Call, method: str) -> str | None:
     return _STATE.get(method) if call.operation == "save_state" else call.operation
 
@@ -136,7 +136,7 @@ def _item_bytes(call: Call, qubits: int, method: str, state: int) -> int:
     """What one thing saved takes, with its copies; of a state itself, of its own precision."""
     saved = len(call.qubits)
     operation = _operation(call, method)
-    if operation == _MOVED.get(method) and saved == qubits:
+    if _is_moved(call, method) and saved == qubits:
         return _COPIES * state
     if operation in AMPLITUDES:
         return len(call.args[2]) * (_INDEX + _COPIES * AMPLITUDES[operation])
@@ -161,10 +161,6 @@ def _kept(subtype: str, bits: int, shots: int, *, sampled: bool) -> tuple[int, i
         return 0, 1
     values = min(shots, 2**bits) if subtype.startswith("c_") else 1
     return values + _ADDING * ("average" in subtype or "accum" in subtype), 0
-
-
-def _classical_bits(calls: Sequence[Call]) -> int:
-    return len(set().union(*(call.args[1] for call in calls if call.name == "measure")))
 
 
 def _shot_bytes(bits: int, config: dict[str, Any], *, sampled: bool) -> float:

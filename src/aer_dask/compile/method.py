@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from qiskit_aer import AerSimulator
 
-from .instructions import Call
 from .noise import NoiseFacts
-from .sampling import active_qubits, can_sample
+from .operations import Operations
+from .sampling import can_sample
 
 #: What `automatic` tries where neither density matrix nor stabilizer will do, in this order.
 _IN_ORDER = ("statevector", "density_matrix", "matrix_product_state", "unitary", "superop")
@@ -25,32 +26,32 @@ def is_automatic(config: dict[str, Any]) -> bool:
     return config.get("method") in (None, "automatic")
 
 
-def automatic_method(calls: Sequence[Call], noise: NoiseFacts, shots: int, *, bound: bool) -> str:
+def automatic_method(operations: Operations, noise: NoiseFacts, shots: int, *, bound: bool) -> str:
     """The method that ``automatic`` chooses.
 
     ``Controller::automatic_simulation_method`` in controllers/aer_controller.hpp.
 
     Args:
-        calls: the operations that contribute.
+        operations: those that contribute.
         noise: of the run.
         shots: of the circuit.
         bound: whether the circuit has parameters that are bound later.
     """
-    names = {call.operation for call in calls} - {None}
-    if prefers_density_matrix(calls, noise, shots) and (
+    names = operations.listed
+    if prefers_density_matrix(operations, noise, shots) and (
         names | noise.instructions <= _supported("density_matrix")
     ):
         return "density_matrix"
-    clifford = not bound and all(map(_has_clifford_angle, calls))
-    if clifford and names | noise.instructions <= _supported("stabilizer"):
+    can_be_clifford = not bound and names | noise.instructions <= _supported("stabilizer")
+    if can_be_clifford and all(map(_is_whole, operations.turns())):
         return "stabilizer"
     for method in _IN_ORDER:
         if names <= _supported(method):
             return method
-    return "statevector" if active_qubits(calls) else "stabilizer"
+    return "statevector" if operations.active else "stabilizer"
 
 
-def prefers_density_matrix(calls: Sequence[Call], noise: NoiseFacts, shots: int) -> bool:
+def prefers_density_matrix(operations: Operations, noise: NoiseFacts, shots: int) -> bool:
     """Whether ``automatic`` tries the density matrix first: noise, and more shots than amplitudes.
 
     The one rule of ``automatic`` that looks at shots. Where it does not hold for all the shots it
@@ -58,8 +59,8 @@ def prefers_density_matrix(calls: Sequence[Call], noise: NoiseFacts, shots: int)
     """
     if not noise.quantum:
         return False
-    qubits = active_qubits(calls)
-    return qubits < 30 and shots > 2**qubits and can_sample(calls, qubits)
+    qubits = operations.active
+    return qubits < 30 and shots > 2**qubits and can_sample(operations)
 
 
 def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: NoiseFacts) -> bool:
@@ -82,13 +83,10 @@ def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: Nois
     return bool(pure and mixed) and pure[0] < mixed[-1]
 
 
-def _has_clifford_angle(call: Call) -> bool:
-    """False for a rotation about z by anything but quarter turns."""
-    if call.name != "gate" or call.args[0] != "rz":
-        return True
-    quarter_turns = float(call.args[2][0].real) * 2 / math.pi
+def _is_whole(quarter_turns: float) -> bool:
     return math.isclose(quarter_turns, round(quarter_turns), abs_tol=1e-8)
 
 
-def _supported(method: str) -> set[str]:
-    return {*AerSimulator._BASIS_GATES[method], *AerSimulator._CUSTOM_INSTR[method]}
+@cache
+def _supported(method: str) -> frozenset[str]:
+    return frozenset(AerSimulator._BASIS_GATES[method] + AerSimulator._CUSTOM_INSTR[method])

@@ -30,3 +30,6 @@ class NoiseFacts:
                 step["name"] for e in quantum for circuit in e["instructions"] for step in circuit
             ),
         )
+
+
+NO_NOISE = NoiseFacts()

@@ -8,17 +8,17 @@ were not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .codec import Program
+from .columns import Columns
 from .duration import Duration, duration
-from .instructions import Call, calls_of
 from .memory import Memory, memory
 from .method import automatic_method, is_automatic, prefers_density_matrix
 from .noise import NoiseFacts
-from .sampling import MIXED_STATE, active_qubits, contributing, is_sampled
+from .operations import Operations, operations_of
+from .program import Program
+from .sampling import MIXED_STATE, contributing, is_sampled
 
 #: Methods whose sampling costs more than their evolution (``seed_policy="independent"`` splits it).
 _SLOW_SAMPLING = frozenset({"matrix_product_state", "stabilizer", "extended_stabilizer"})
@@ -38,7 +38,6 @@ class Prediction:
     less than the whole would take.
     """
 
-    name: str
     qubits: int
     method: str
     memory: Memory
@@ -48,7 +47,7 @@ class Prediction:
 
 
 def predict(
-    program: Program, config: dict[str, Any], noise: NoiseFacts, *, bound: bool
+    program: Program | Columns, config: dict[str, Any], noise: NoiseFacts, *, bound: bool
 ) -> Prediction:
     """Predict what Aer will do with a circuit.
 
@@ -62,21 +61,22 @@ def predict(
         AerError: for an instruction that is not known here.
     """
     truncate = config.get("enable_truncation", True) and not noise.nonlocal_
-    calls = contributing(calls_of(program), truncate)
-    qubits, shots = active_qubits(calls), config["shots"]
+    operations = contributing(operations_of(program), truncate)
+    qubits, shots = operations.active, config["shots"]
     automatic = is_automatic(config)
-    method = automatic_method(calls, noise, shots, bound=bound) if automatic else config["method"]
-    sampled = is_sampled(calls, qubits, method, noise)
-    mixed_by_shots = automatic and prefers_density_matrix(calls, noise, shots)
+    method = (
+        automatic_method(operations, noise, shots, bound=bound) if automatic else config["method"]
+    )
+    sampled = is_sampled(operations, method, noise)
+    mixed_by_shots = automatic and prefers_density_matrix(operations, noise, shots)
     return Prediction(
-        name=program.header.get("name", ""),
         qubits=qubits,
         method=method,
-        memory=memory(calls, qubits, method, config, sampled=sampled),
-        duration=duration(len(calls), qubits, method, sampled=sampled, noisy=noise.quantum),
+        memory=memory(operations, method, config, sampled=sampled),
+        duration=duration(len(operations), qubits, method, sampled=sampled, noisy=noise.quantum),
         divisible=not (sampled or mixed_by_shots) and _runs_shot_by_shot(qubits, method, config)
-        and _saves_can_be_merged(calls),
-        samplable=method in _SLOW_SAMPLING and not automatic and not any(c.is_save for c in calls),
+        and _saves_can_be_merged(operations),
+        samplable=method in _SLOW_SAMPLING and not automatic and not operations.saves,
     )  # fmt: skip
 
 
@@ -91,12 +91,12 @@ def _runs_shot_by_shot(qubits: int, method: str, config: dict[str, Any]) -> bool
     )
 
 
-def _saves_can_be_merged(calls: Sequence[Call]) -> bool:
+def _saves_can_be_merged(operations: Operations) -> bool:
     """Whether what is saved in slices of the shots can be put together to what all would save.
 
     Averages can where each shot saves exactly once, so not under control flow.
     """
-    subtypes = {call.subtype for call in calls if call.is_save}
-    if "average" in subtypes and any(call.name == "jump" for call in calls):
+    subtypes = {call.subtype for call in operations.saves}
+    if "average" in subtypes and "jump" in operations.methods:
         return False
     return subtypes <= _MERGEABLE

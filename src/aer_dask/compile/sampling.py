@@ -6,10 +6,9 @@ simulated one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from .instructions import Call
 from .noise import NoiseFacts
+from .operations import Operations
 
 #: Methods whose states are mixed: noise and channels become part of one evolution.
 MIXED_STATE = frozenset({"density_matrix", "unitary", "superop"})
@@ -17,17 +16,26 @@ MIXED_STATE = frozenset({"density_matrix", "unitary", "superop"})
 _STOCHASTIC = frozenset({"reset", "kraus", "superop", "jump", "mark", "store"})
 
 
-def contributing(calls: Sequence[Call], truncate: bool) -> list[Call]:
+def contributing(operations: Operations, truncate: bool) -> Operations:
     """The operations left after Aer has dropped those that change no result.
 
     Args:
-        calls: of the whole circuit.
+        operations: of the whole circuit.
         truncate: whether Aer drops any.
     """
     if not truncate:
-        return list(calls)
+        return operations
     needed: set[int] = set()
-    return [call for call in reversed(calls) if _contributes(call, needed)][::-1]
+    kept, before = [], len(operations)
+    for call in operations.backwards():
+        if len(needed) == len(operations.touched):
+            break  # whatever comes before touches one of them
+        before -= 1
+        if _contributes(call, needed):
+            kept.append(before)
+    if before + len(kept) == len(operations):
+        return operations
+    return operations.picked([*range(before), *reversed(kept)])
 
 
 def _contributes(call: Call, needed: set[int]) -> bool:
@@ -45,36 +53,18 @@ def _contributes(call: Call, needed: set[int]) -> bool:
     return True
 
 
-def active_qubits(calls: Iterable[Call]) -> int:
-    """How many qubits the simulation has, after truncation (``Circuit::add_op_metadata``)."""
-    return len(set().union(*map(_counted_qubits, calls)))
-
-
-def _counted_qubits(call: Call) -> Iterable[int]:
-    """The qubits that Aer counts as used; identities of a Pauli string are not."""
-    if call.name != "save_expval":
-        return call.qubits
-    paulis: Sequence[str] = call.args[2]
-    used = {qubit for pauli in paulis for qubit, letter in zip(call.qubits, reversed(pauli),
-            strict=False) if letter != "I"}  # fmt: skip
-    return used or call.qubits[:1]
-
-
-def can_sample(calls: Sequence[Call], qubits: int) -> bool:
+def can_sample(operations: Operations) -> bool:
     """Whether the measurements commute to the end of the circuit, with nothing saved after one.
 
     ``Circuit::can_sample``, as ``set_params`` in framework/circuit.hpp finds it.
 
     Args:
-        calls: the operations that contribute.
-        qubits: how many of them are active.
+        operations: those that contribute.
     """
-    if any(call.name == "store" for call in calls):
-        return False
-    if _starts_anew(calls, qubits):
+    if "store" in operations.methods or operations.starts_anew():
         return False
     measured: set[int] = set()
-    for call in _from_first_measurement(calls):
+    for call in operations.since_measurement():
         if call.is_conditional or call.is_save:
             return False
         if call.name in ("measure", "roerror"):
@@ -84,30 +74,18 @@ def can_sample(calls: Sequence[Call], qubits: int) -> bool:
     return True
 
 
-def _starts_anew(calls: Sequence[Call], qubits: int) -> bool:
-    """Whether some qubits are initialized after the beginning, which collapses the others."""
-    places = [place for place, call in enumerate(calls) if call.name == "initialize"]
-    return bool(places) and places[-1] > 0 and len(calls[places[-1]].qubits) < qubits
-
-
-def _from_first_measurement(calls: Sequence[Call]) -> Sequence[Call]:
-    first = next((i for i, call in enumerate(calls) if call.name == "measure"), len(calls))
-    return calls[first:]
-
-
-def is_sampled(calls: Sequence[Call], qubits: int, method: str, noise: NoiseFacts) -> bool:
+def is_sampled(operations: Operations, method: str, noise: NoiseFacts) -> bool:
     """Whether one evolution gives all shots; otherwise each shot is simulated on its own.
 
     ``Executor::check_measure_sampling_opt`` and ``run_circuit`` in simulators/circuit_executor.hpp.
 
     Args:
-        calls: the operations that contribute.
-        qubits: how many of them are active.
+        operations: those that contribute.
         method: simulation method, not ``automatic``.
         noise: of the run.
     """
-    if not can_sample(calls, qubits):
+    if not can_sample(operations):
         return False
     if method in MIXED_STATE:
         return True
-    return not noise.quantum and not any(call.name in _STOCHASTIC for call in calls)
+    return not noise.quantum and operations.methods.isdisjoint(_STOCHASTIC)

@@ -198,16 +198,15 @@ class AerJobSet(JobV1):
                     return
 
     def _index_of(self, experiment: int | str | QuantumCircuit) -> int:
-        experiments = self._run.experiments
-        if isinstance(experiment, int) and 0 <= experiment < len(experiments):
+        names = self._run.names()
+        if isinstance(experiment, int) and 0 <= experiment < len(names):
             return experiment
         name = experiment.name if isinstance(experiment, QuantumCircuit) else experiment
-        for index, candidate in enumerate(experiments):
-            if candidate.prediction.name == name:
-                return index
+        if name in names:
+            return names.index(name)
         raise JobError(
-            f"No circuit {name!r} in this job; it has {len(experiments)}, from "
-            f"{experiments[0].prediction.name!r} to {experiments[-1].prediction.name!r}."
+            f"No circuit {name!r} in this job; it has {len(names)}, from {names[0]!r} to "
+            f"{names[-1]!r}."
         )
 
     def _valid_task(self, index: int) -> int:

@@ -11,6 +11,7 @@ from qiskit_aer import AerError
 
 from ..burst import burst
 from ..compile import codec
+from ..compile.program import NAME
 from . import merge
 from .merge import RawOutput, RawResult
 from .plan import Piece, Task
@@ -164,14 +165,15 @@ class Collector:
         return self._with_metadata(self._collected[index].merged(), index)
 
     def _with_metadata(self, result: RawResult, index: int) -> RawResult:
-        """The result with its circuit's own metadata, which never left the client."""
+        """The result with its circuit's own header, which never left the client."""
         experiment = self._run.experiments[index]
-        result = {**result, "data": dict(result.get("data", {}))}
+        circuit = self._run.batches[experiment.batch].circuits[experiment.circuit]
+        status = result["status"].replace(NAME, circuit.name)
+        result = {**result, "status": status, "data": dict(result.get("data", {}))}
         if "header" not in result:
             return {**result, "circ_id": experiment.circuit}
         result.pop("circ_id", None)
-        circuit = self._run.batches[experiment.batch].circuits[experiment.circuit]
-        return {**result, "header": {**result["header"], "metadata": circuit.metadata}}
+        return {**result, "header": dict(circuit.header)}
 
     def _part(self, output: RawOutput, results: list[RawResult], job_id: str) -> Result:
         seconds = sum(result["time_taken"] for result in results)

@@ -49,6 +49,10 @@ class Run:
         self.experiments = expand(batches)
         self.shared = codec.encode(_configurations(batches))
 
+    def names(self) -> list[str]:
+        """The name of each experiment's circuit."""
+        return [self.batches[e.batch].circuits[e.circuit].name for e in self.experiments]
+
     def planner(self, slots: int, memory: int | None = None) -> Planner:
         """The planner of this run for an executor.
 
@@ -120,7 +124,7 @@ def _configurations(batches: Sequence[Batch]) -> list[tuple[dict[str, Any], dict
     configurations = []
     for batch in batches:
         # the same object where it is the same noise, so that it is pickled once
-        noise = next((noise for noise in noises if noise == batch.noise), None)
+        noise = next((n for n in noises if n is batch.noise or n == batch.noise), None)
         if noise is None:
             noise = batch.noise
             noises.append(noise)

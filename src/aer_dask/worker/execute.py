@@ -14,6 +14,12 @@ from qiskit_aer.backends.backend_utils import LIBRARY_DIR
 
 from ..compile import codec
 from ..compile.codec import ControllerCall
+from .templates import Templates, build
+
+#: Values bound to one circuit: the place of each, and a value for each row.
+Table = list[tuple[tuple[int, int], list[float]]]
+GLOBAL_PHASE = aer.AerConfig.GLOBAL_PHASE_POS
+_templates = Templates()
 
 
 @lru_cache(maxsize=8)
@@ -21,12 +27,6 @@ def _batches(shared: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The configuration and noise model of each batch of a run, decoded once a process."""
     batches: list[tuple[dict[str, Any], dict[str, Any]]] = codec.decode(shared)
     return batches
-
-
-@lru_cache(maxsize=64)
-def _program(data: bytes) -> codec.Program:
-    program: codec.Program = codec.decode(data)
-    return program
 
 
 def simulate(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> bytes:
@@ -56,22 +56,34 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
 
 
 def _call(call: ControllerCall, options: dict[str, Any], noise: dict[str, Any]) -> dict[str, Any]:
-    circuits = [codec.replay(_program(data)) for data in call.programs]
-    for index, (circuit, phase) in enumerate(zip(circuits, call.phases, strict=True)):
-        circuit.circ_id = index
-        circuit.global_phase_angle = phase
+    circuits, tables = _circuits(call, options)
     config = aer.AerConfig()
     for name, value in options.items():
         setattr(config, name, value)
     config.seed_simulator = call.seed
     config.shots = call.shots
     config.library_dir = LIBRARY_DIR
-    if any(call.bindings):
-        config.parameterizations = [
-            [(position, np.asarray(values).tolist()) for position, values in table]
-            for table in call.bindings
-        ]
+    if any(tables):
+        config.parameterizations = tables
     return _controller().execute(circuits, noise, config)
+
+
+def _circuits(call: ControllerCall, options: dict[str, Any]) -> tuple[list[Any], list[Table]]:
+    """The circuits of a call and the values bound to them."""
+    bound_by_aer = options.get("runtime_parameter_bind_enable")
+    circuits, tables = [], []
+    for data, phase, bindings in zip(call.programs, call.phases, call.bindings, strict=True):
+        table = [(position, np.asarray(values).tolist()) for position, values in bindings]
+        if bound_by_aer or any(index == GLOBAL_PHASE for (index, _), _ in table):
+            # the controller writes phases into the circuit
+            circuit = build(data).circuit
+            circuit.global_phase_angle = phase
+        else:
+            circuit = _templates.get(data).circuit
+            table = table or [((GLOBAL_PHASE, -1), [phase])]
+        circuits.append(circuit)
+        tables.append(table)
+    return circuits, tables
 
 
 @lru_cache(maxsize=1)

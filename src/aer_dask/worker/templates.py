@@ -1,0 +1,75 @@
+"""The circuits that a process has made for Aer, kept to be run again.
+
+Half of the time of a small simulation goes into making its ``AerCircuit``. The controller copies a
+circuit that has values bound to it and leaves the original as it was, so it can be kept and run
+again with other values; one without values is run with its own global phase bound to it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from qiskit_aer.backends import controller_wrappers as aer
+
+from ..compile import codec
+from ..compile.columns import Columns
+from ..compile.operations import operations_of
+from ..compile.program import NAME, Program
+
+#: Operations of the circuits that are kept, at about 600 bytes each.
+MOST_OPERATIONS = 100_000
+
+
+@dataclass(frozen=True)
+class Template:
+    """A circuit as Aer has it, and the program that it was made from."""
+
+    circuit: Any
+    program: Program | Columns
+
+    @property
+    def qubits(self) -> frozenset[int]:
+        """The qubits that its operations touch."""
+        return operations_of(self.program).touched
+
+
+class Templates:
+    """Those of one process, by their encoded programs; the ones used last are kept.
+
+    Args:
+        most: operations of all of them together.
+    """
+
+    def __init__(self, most: int = MOST_OPERATIONS) -> None:
+        self._kept: OrderedDict[bytes, tuple[Template, int]] = OrderedDict()
+        self._most, self._operations = most, 0
+
+    def get(self, data: bytes) -> Template:
+        """The template of an encoded program."""
+        if data in self._kept:
+            self._kept.move_to_end(data)
+            return self._kept[data][0]
+        template = build(data)
+        size = len(operations_of(template.program))
+        self._kept[data] = template, size
+        self._operations += size
+        while self._operations > self._most and len(self._kept) > 1:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._operations -= dropped
+        return template
+
+
+def build(data: bytes) -> Template:
+    """A new template of an encoded program."""
+    program: Program | Columns = codec.decode(data)
+    circuit = aer.AerCircuit()
+    circuit.set_header({"name": NAME})
+    circuit.num_qubits = program.num_qubits
+    circuit.num_memory = program.num_memory
+    circuit.global_phase_angle = program.global_phase_angle
+    methods = {name: getattr(circuit, name) for name in operations_of(program).methods}
+    for name, args in program.calls():
+        methods[name](*args)
+    return Template(circuit, program)
