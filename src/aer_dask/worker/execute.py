@@ -14,7 +14,8 @@ from qiskit_aer.backends.backend_utils import LIBRARY_DIR
 
 from ..compile import codec
 from ..compile.codec import ControllerCall
-from .templates import Templates, build
+from ..compile.noise import met_by
+from .templates import Template, Templates, build
 
 #: Values bound to one circuit: the place of each, and a value for each row.
 Table = list[tuple[tuple[int, int], list[float]]]
@@ -50,13 +51,19 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
     batches = _batches(shared)
     encoded: list[codec.Buffer] = []
     for call in codec.decode(task):
-        config, noise = batches[call.batch]
-        encoded += codec.frames(_call(call, {**(limits or {}), **config}, noise))
+        config, _ = batches[call.batch]
+        encoded += codec.frames(_call(call, {**(limits or {}), **config}, shared))
     return encoded
 
 
-def _call(call: ControllerCall, options: dict[str, Any], noise: dict[str, Any]) -> dict[str, Any]:
-    circuits, tables = _circuits(call, options)
+@lru_cache(maxsize=16)
+def _noise(shared: bytes, batch: int, qubits: frozenset[int]) -> dict[str, Any]:
+    """What circuits on some qubits can meet of a batch's noise model."""
+    return met_by(qubits, _batches(shared)[batch][1])
+
+
+def _call(call: ControllerCall, options: dict[str, Any], shared: bytes) -> dict[str, Any]:
+    templates, tables = _circuits(call, options)
     config = aer.AerConfig()
     for name, value in options.items():
         setattr(config, name, value)
@@ -65,25 +72,29 @@ def _call(call: ControllerCall, options: dict[str, Any], noise: dict[str, Any]) 
     config.library_dir = LIBRARY_DIR
     if any(tables):
         config.parameterizations = tables
-    return _controller().execute(circuits, noise, config)
+    noise = {}
+    if _batches(shared)[call.batch][1]:
+        qubits = frozenset().union(*(template.qubits for template in templates))
+        noise = _noise(shared, call.batch, qubits)
+    return _controller().execute([template.circuit for template in templates], noise, config)
 
 
-def _circuits(call: ControllerCall, options: dict[str, Any]) -> tuple[list[Any], list[Table]]:
+def _circuits(call: ControllerCall, options: dict[str, Any]) -> tuple[list[Template], list[Table]]:
     """The circuits of a call and the values bound to them."""
     bound_by_aer = options.get("runtime_parameter_bind_enable")
-    circuits, tables = [], []
+    templates, tables = [], []
     for data, phase, bindings in zip(call.programs, call.phases, call.bindings, strict=True):
         table = [(position, np.asarray(values).tolist()) for position, values in bindings]
         if bound_by_aer or any(index == GLOBAL_PHASE for (index, _), _ in table):
             # the controller writes phases into the circuit
-            circuit = build(data).circuit
-            circuit.global_phase_angle = phase
+            template = build(data)
+            template.circuit.global_phase_angle = phase
         else:
-            circuit = _templates.get(data).circuit
+            template = _templates.get(data)
             table = table or [((GLOBAL_PHASE, -1), [phase])]
-        circuits.append(circuit)
+        templates.append(template)
         tables.append(table)
-    return circuits, tables
+    return templates, tables
 
 
 @lru_cache(maxsize=1)

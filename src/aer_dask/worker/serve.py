@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
 import sys
@@ -20,6 +21,8 @@ def serve(connection: Connection) -> None:
 
     With (True, number of bytes) and then the bytes in chunks, or with (False, exception).
     """
+    # what the imports have made stays, and need not be looked through again for every result
+    gc.freeze()
     while True:
         try:
             request = connection.recv()

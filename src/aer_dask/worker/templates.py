@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from qiskit_aer.backends import controller_wrappers as aer
@@ -29,7 +30,7 @@ class Template:
     circuit: Any
     program: Program | Columns
 
-    @property
+    @cached_property
     def qubits(self) -> frozenset[int]:
         """The qubits that its operations touch."""
         return operations_of(self.program).touched
