@@ -25,6 +25,10 @@ from ..compile.prediction import Prediction
 #: and runs the others of its batch, so that is left to Aer.
 BEYOND_ANY_WORKER = 2**48
 NO_MEMORY = Memory()
+#: How many experiments one call of the controller takes best. Aer copies the values of all of them
+#: for each, so 64,000 at once take four times as long; but each call reads its noise model anew.
+TOGETHER, TOGETHER_NOISY = 64, 512
+_NO_LIMIT = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class Experiment:
     """One result to come.
 
     ``seed`` is the base seed of its batch. ``memory`` is nothing where the decision is Aer's.
-    ``inseparable`` says that the experiment cannot be separated from the one before it.
+    ``inseparable`` says that the experiment cannot be separated from the one before it, and
+    ``together`` how many are best given to Aer at once.
     """
 
     batch: int
@@ -44,6 +49,7 @@ class Experiment:
     seed: int = 0
     memory: Memory = NO_MEMORY
     inseparable: bool = False
+    together: int = _NO_LIMIT
 
 
 def expand(batches: Sequence[Batch]) -> list[Experiment]:
@@ -65,14 +71,22 @@ def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
     rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
     if not rows:
         raise AerError("parameter_binds has no values for any circuit: nothing to run.")
+    together = _together(batch)
     for ordinal, (circuit, row) in enumerate(rows):
         prediction = batch.circuits[circuit].prediction
         # rows that Aer binds at run time share one execution, and their metadata says so
         inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
         memory = _memory(prediction, batch.config)
         yield Experiment(
-            number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable
-        )
+            number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable,
+            together,
+        )  # fmt: skip
+
+
+def _together(batch: Batch) -> int:
+    if batch.config.get("max_parallel_experiments", 1) != 1:
+        return _NO_LIMIT  # they run side by side
+    return TOGETHER_NOISY if batch.noise else TOGETHER
 
 
 def _base_seed(batch: Batch) -> int:

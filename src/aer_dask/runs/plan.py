@@ -257,7 +257,10 @@ class Planner:
         """One task of whole experiments that follow one another; no task for none."""
         if not group:
             return []
-        starts = [index for index in group if index == group[0] or self._starts_piece(index)]
+        starts: list[int] = []
+        for index in group:
+            if not starts or self._starts_piece(index, index - starts[-1]):
+                starts.append(index)
         pieces = [
             Piece(start, stop, 0, self.experiments[start].shots, self._seed(start, 0))
             for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
@@ -271,12 +274,16 @@ class Planner:
         output = sum(memory.output(shots) for memory, shots in parts)
         return Task(tuple(pieces), seconds, working + output)
 
-    def _starts_piece(self, index: int) -> bool:
-        """Whether an experiment needs a seed that does not follow from the one before it."""
+    def _starts_piece(self, index: int, length: int) -> bool:
+        """Whether an experiment does not belong to the piece of so many before it.
+
+        It needs a seed that does not follow from theirs, or they are many.
+        """
         before, experiment = self.experiments[index - 1], self.experiments[index]
-        return before.batch != experiment.batch or (
-            self.options.independent and not experiment.inseparable
-        )
+        if before.batch != experiment.batch:
+            return True
+        is_full = self.options.independent or length >= experiment.together
+        return is_full and not experiment.inseparable
 
     def _seed(self, index: int, first_shot: int) -> int:
         experiment = self.experiments[index]
