@@ -64,6 +64,9 @@ class AerSimulator(qiskit_aer.AerSimulator):
       than Aer's, free of the overlap of its seeds beyond 2113 shots, and it also splits the
       sampling of matrix product states and (extended) stabilizers. With it, results depend on
       ``max_shot_size`` but not on the cluster.
+    * ``prefix_sharing``: whether rows of parameter values that agree up to a point of the circuit
+      share the simulation up to there, where that changes no bit: ideal statevectors of up to 14
+      qubits, or of any number with ``fusion_enable=False``. Default True.
 
     Example:
         >>> from distributed import Client                                     # doctest: +SKIP

@@ -32,7 +32,7 @@ from tests.circuits import (
     saving,
     volume,
 )
-from tests.compiling import assemble
+from tests.compiling import assemble, with_saves
 
 
 def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", options=None,
@@ -54,7 +54,10 @@ def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", 
 
 
 def assert_same(circuits, binds=None, *, noise=None, method="automatic", sizes=None, **run_options):
-    expected = plain(noise, method=method).run(circuits, binds, **run_options).result()
+    options = dict(run_options)
+    saved = options.pop("paulis", None) or [()] * len(circuits)
+    saving = [with_saves(*each) for each in zip(circuits, saved, strict=True)]
+    expected = plain(noise, method=method).run(saving, binds, **options).result()
     found = in_pieces(circuits, binds, noise=noise, method=method, **run_options, **(sizes or {}))
     assert differences(found, expected) == []
 

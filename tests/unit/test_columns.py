@@ -158,6 +158,23 @@ def test_a_circuit_that_is_changed_between_two_runs_is_not_taken_for_what_it_was
         assert_same([circuit], binds if circuit.num_parameters else None, seed_simulator=1)
 
 
+@pytest.mark.parametrize("gate", ["crx", "cry", "crz", "cp"])
+@pytest.mark.parametrize("saved", [False, True])
+def test_angles_of_controlled_gates_are_bound_which_plain_aer_forgets(gate, saved):
+    """Aer's compiler writes zeros into the gates that its bindings are then read from."""
+    circuit, angle = QuantumCircuit(2), Parameter("a")
+    circuit.h([0, 1])
+    getattr(circuit, gate)(angle, 0, 1)
+    circuit.ry(angle, 0)
+    if saved:
+        circuit.save_probabilities()
+    circuit.measure_all()
+    options = {"shots": 500, "seed_simulator": 1}
+    expected = plain().run(circuit.assign_parameters({angle: 1.5}), **options).result()
+    found = in_pieces([circuit], [{angle: [1.5]}], **options)
+    assert found.get_counts() == expected.get_counts()
+
+
 def test_every_parameter_of_a_gate_that_aers_compiler_writes_to_is_bound():
     circuit, angles = QuantumCircuit(2), [Parameter(name) for name in "abcd"]
     circuit.h(0)

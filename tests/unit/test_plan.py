@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from aer_dask.compile.duration import Duration
 from aer_dask.compile.memory import Memory
 from aer_dask.compile.prediction import Prediction
+from aer_dask.compile.seeds import STRIDE
 from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.plan import SEED_STRIDE, Planner
+from aer_dask.runs.plan import Planner
 
 LIGHT = Prediction(3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
 HEAVY = Prediction(3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
@@ -65,7 +66,7 @@ def test_seeds_are_those_of_an_unsplit_run(planner):
         for piece in task.pieces:
             experiment = planner.experiments[piece.start]
             if not planner.options.independent:
-                assert piece.seed == 7 + SEED_STRIDE * experiment.ordinal + piece.first_shot
+                assert piece.seed == 7 + STRIDE * experiment.ordinal + piece.first_shot
             assert len({planner.experiments[i].batch for i in range(piece.start, piece.stop)}) == 1
 
 
@@ -103,7 +104,7 @@ def test_the_work_of_planning_grows_with_the_number_of_circuits_and_no_faster(ba
 def test_seeds_wrap_as_in_cpp_at_the_end_of_64_bits():
     experiments = [Experiment(0, i, 0, i, 1, LIGHT, seed=2**63 - 1) for i in range(2)]
     tasks = Planner(experiments, 1, seconds, RunOptions(max_job_size=1)).plan().tasks
-    assert tasks[1].pieces[0].seed == -(2**63) + SEED_STRIDE - 1
+    assert tasks[1].pieces[0].seed == -(2**63) + STRIDE - 1
 
 
 def test_independent_seeds_do_not_depend_on_the_cluster():

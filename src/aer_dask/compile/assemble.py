@@ -54,6 +54,11 @@ class Compiled:
         return self.header["global_phase"]  # type: ignore[no-any-return]
 
     @property
+    def binds_phase(self) -> bool:
+        """Whether the global phase differs from row to row."""
+        return any(at == aer.AerConfig.GLOBAL_PHASE_POS for (at, _), _ in self.bindings[:1])
+
+    @property
     def rows(self) -> int:
         """How many results the circuit has: one, or one for each row of parameter values."""
         return len(self.bindings[0][1]) if self.bindings else 1

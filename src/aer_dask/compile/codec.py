@@ -27,7 +27,8 @@ class ControllerCall:
     """One call of Aer's controller: circuits that follow one another, or a slice of one's shots.
 
     ``programs`` are encoded; ``bindings`` are the rows bound to each and ``phases`` the global
-    phases in radians. ``batch`` says which configuration and noise model of the run apply.
+    phases in radians. ``batch`` says which configuration and noise model of the run apply;
+    ``shares`` that the rows of the one circuit may share what they have in common.
     """
 
     batch: int
@@ -36,6 +37,7 @@ class ControllerCall:
     phases: list[float]
     seed: int
     shots: int
+    shares: bool = False
 
 
 #: What stands before each frame of encoded data: whether it is compressed, and its length in bytes.

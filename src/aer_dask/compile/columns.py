@@ -94,6 +94,19 @@ class Columns(NamedTuple):
                 yield "reset", (operands, -1)
         yield from self.saves()
 
+    def since(self, first: int) -> Columns:
+        """The circuit from one of its instructions on, without a global phase."""
+        before = self.codes[:first]
+        qubits = sum(KINDS[code].qubits for code in before)
+        params = sum(KINDS[code].params for code in before)
+        return self._replace(
+            global_phase_angle=0.0 if first else self.global_phase_angle,
+            codes=self.codes[first:],
+            qubits=self.qubits[2 * qubits :],
+            bits=self.bits[2 * before.count(MEASURE) :],
+            params=self.params[8 * params :],
+        )
+
     def saves(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Those of the calls that save expectation values."""
         operands = list(range(self.num_qubits))

@@ -44,10 +44,14 @@ def duration(gates: int, qubits: int, method: str, *, sampled: bool, noisy: bool
         sampled: whether one evolution gives all shots.
         noisy: whether gates have errors.
     """
-    fixed, slope, exponent = _GATE.get(method, _GATE["statevector"])
-    evolution = gates * (fixed + slope * 2.0 ** min(exponent * qubits, 60))
-    if method == "stabilizer":
-        evolution += gates * qubits * 2e-9
+    once = evolution(method, qubits, gates)
     if sampled:
-        return Duration(_CIRCUIT + evolution, qubits * _SAMPLE.get(method, 1e-8) + 2e-7)
-    return Duration(_CIRCUIT, evolution + noisy * gates * _NOISE)
+        return Duration(_CIRCUIT + once, qubits * _SAMPLE.get(method, 1e-8) + 2e-7)
+    return Duration(_CIRCUIT, once + noisy * gates * _NOISE)
+
+
+def evolution(method: str, qubits: int, gates: int) -> float:
+    """Seconds that so many gates take on one thread, once."""
+    fixed, slope, exponent = _GATE.get(method, _GATE["statevector"])
+    seconds = gates * (fixed + slope * 2.0 ** min(exponent * qubits, 60))
+    return seconds + gates * qubits * 2e-9 if method == "stabilizer" else seconds

@@ -24,6 +24,9 @@ class Operations:
         calls: all of them.
     """
 
+    #: What the operations are all of, if it is columns.
+    columns: Columns | None = None
+
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls = calls
 
@@ -88,7 +91,7 @@ class ColumnOperations(Operations):
     """The operations of columns."""
 
     def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+        self.columns = self._columns = columns
 
     @cached_property
     def _calls(self) -> Sequence[Call]:  # type: ignore[override]

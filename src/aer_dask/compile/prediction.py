@@ -19,6 +19,7 @@ from .noise import NoiseFacts
 from .operations import Operations, operations_of
 from .program import Program
 from .sampling import MIXED_STATE, contributing, is_sampled
+from .sharing import shared_bytes
 
 #: Methods whose sampling costs more than their evolution (``seed_policy="independent"`` splits it).
 _SLOW_SAMPLING = frozenset({"matrix_product_state", "stabilizer", "extended_stabilizer"})
@@ -35,7 +36,8 @@ class Prediction:
 
     ``divisible`` says that any slice of the shots gives exactly the slice
     of the whole; ``samplable`` that slices with seeds of their own give the same distribution for
-    less than the whole would take.
+    less than the whole would take. ``shared`` is how many bytes of states rows of parameter values
+    may keep for each other; 0 where each has to be simulated from its beginning.
     """
 
     qubits: int
@@ -44,6 +46,7 @@ class Prediction:
     duration: Duration
     divisible: bool
     samplable: bool
+    shared: int = 0
 
 
 def predict(
@@ -77,6 +80,7 @@ def predict(
         divisible=not (sampled or mixed_by_shots) and _runs_shot_by_shot(qubits, method, config)
         and _saves_can_be_merged(operations),
         samplable=method in _SLOW_SAMPLING and not automatic and not operations.saves,
+        shared=shared_bytes(operations, method, config) if bound and sampled else 0,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from qiskit_aer import AerError
 
-from ..compile.assemble import Batch
+from ..compile.assemble import Batch, Compiled
 from ..compile.memory import Memory
 from ..compile.method import depends_on_order
 from ..compile.prediction import Prediction
@@ -28,6 +28,8 @@ NO_MEMORY = Memory()
 #: How many experiments one call of the controller takes best. Aer copies the values of all of them
 #: for each, so 64,000 at once take four times as long; but each call reads its noise model anew.
 TOGETHER, TOGETHER_NOISY = 64, 512
+#: The same of rows that share what they have in common, each of which becomes a call of its own.
+TOGETHER_SHARING = 512
 _NO_LIMIT = 2**63
 
 
@@ -37,7 +39,8 @@ class Experiment:
 
     ``seed`` is the base seed of its batch. ``memory`` is nothing where the decision is Aer's.
     ``inseparable`` says that the experiment cannot be separated from the one before it, and
-    ``together`` how many are best given to Aer at once.
+    ``together`` how many are best given to Aer at once. ``shared`` is the memory of states that
+    rows keep for each other; 0 where they share nothing.
     """
 
     batch: int
@@ -50,18 +53,25 @@ class Experiment:
     memory: Memory = NO_MEMORY
     inseparable: bool = False
     together: int = _NO_LIMIT
+    shared: int = 0
 
 
-def expand(batches: Sequence[Batch]) -> list[Experiment]:
+def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> list[Experiment]:
     """All experiments of a run, in the order of their indices.
+
+    Args:
+        batches: of the run.
+        prefix_sharing: whether rows may share what they have in common.
 
     Raises:
         AerError: if a batch has none, or for shots or seeds out of range.
     """
-    return [e for number, batch in enumerate(batches) for e in _of_batch(number, batch)]
+    return [
+        e for number, batch in enumerate(batches) for e in _of_batch(number, batch, prefix_sharing)
+    ]
 
 
-def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
+def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[Experiment]:
     if batch.shots < 0:
         raise AerError(f"shots must not be negative, and {batch.shots} is.")
     seed = _base_seed(batch)
@@ -71,16 +81,23 @@ def _of_batch(number: int, batch: Batch) -> Iterator[Experiment]:
     rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
     if not rows:
         raise AerError("parameter_binds has no values for any circuit: nothing to run.")
-    together = _together(batch)
+    limit = _together(batch)
     for ordinal, (circuit, row) in enumerate(rows):
         prediction = batch.circuits[circuit].prediction
         # rows that Aer binds at run time share one execution, and their metadata says so
         inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
         memory = _memory(prediction, batch.config)
+        shared = _shared(batch.circuits[circuit]) if prefix_sharing else 0
+        together = max(limit, TOGETHER_SHARING) if shared else limit
         yield Experiment(
             number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable,
-            together,
+            together, shared,
         )  # fmt: skip
+
+
+def _shared(circuit: Compiled) -> int:
+    # a bound global phase is part of the state that a circuit begins with
+    return 0 if circuit.binds_phase else circuit.prediction.shared
 
 
 def _together(batch: Batch) -> int:

@@ -14,7 +14,7 @@ from qiskit_aer import AerError
 
 SEED_POLICIES = ("aer", "independent")
 #: Defaults of the options that plain Aer does not have.
-DEFAULTS = {"seed_policy": "aer"}
+DEFAULTS = {"seed_policy": "aer", "prefix_sharing": True}
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class RunOptions:
 
     ``max_job_size`` is circuits per task and ``max_shot_size`` shots per task, None to choose.
     ``independent`` says that every slice of the shots gets a hashed seed of its own, in place of
-    the one that plain Aer would have used there.
+    the one that plain Aer would have used there. ``prefix_sharing`` lets rows of parameter values
+    share the simulation of what they have in common.
     """
 
     max_job_size: int | None = None
     max_shot_size: int | None = None
     independent: bool = False
+    prefix_sharing: bool = True
 
     @classmethod
     def of(cls, backend_options: Any, run_options: dict[str, Any]) -> Self:
@@ -39,7 +41,8 @@ class RunOptions:
             run_options: of this run, which take precedence.
 
         Raises:
-            AerError: for a size that is no whole number of at least 1, or an unknown seed policy.
+            AerError: for a size that is no whole number of at least 1, an unknown seed policy, or
+                a switch that is neither True nor False.
         """
 
         def given(name: str) -> Any:
@@ -47,10 +50,13 @@ class RunOptions:
 
         if (policy := given("seed_policy")) not in SEED_POLICIES:
             raise AerError(f"seed_policy must be one of {SEED_POLICIES}, not {policy!r}.")
+        if not isinstance(sharing := given("prefix_sharing"), bool):
+            raise AerError(f"prefix_sharing must be True or False, not {sharing!r}.")
         return cls(
             _size("max_job_size", given("max_job_size")),
             _size("max_shot_size", given("max_shot_size")),
             policy == "independent",
+            sharing,
         )
 
 

@@ -1,9 +1,7 @@
 """Which circuits and which shots go into which task. Pure: nothing here runs or sends anything.
 
-Seeds follow Aer's own rule (controllers/controller_execute.hpp, simulators/circuit_executor.hpp):
-circuit k of a run, counted after parameter rows are expanded, has the seed ``s + 2113 k``; where
-shots are simulated one by one, shot j is seeded with the circuit's seed plus j. So a task that is
-given ``s + 2113 k + a`` repeats shots a, a + 1, ... of circuit k bit for bit.
+Seeds follow Aer's own rule (:mod:`aer_dask.compile.seeds`): a task that is given the seed of shot a
+of circuit k repeats shots a, a + 1, ... of circuit k bit for bit.
 """
 
 from __future__ import annotations
@@ -16,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from qiskit_aer import AerError
 
 from ..compile.prediction import Prediction
+from ..compile.seeds import seed_of
 from .experiments import Experiment
 from .options import RunOptions
 
-#: Distance of the seeds of neighbouring circuits (controllers/controller_execute.hpp).
-SEED_STRIDE = 2113
 TASKS_PER_SLOT = 4
+#: The same of circuits whose rows share what they have in common, which are more in a longer task.
+SHARING_TASKS_PER_SLOT = 2
 #: A task shorter than this would spend over 5 % on its dispatch (about 15 ms).
 SHORTEST_TASK = 0.3
 #: A task longer than this costs too much to repeat when its worker is lost.
@@ -37,13 +36,17 @@ Seconds = Callable[[Prediction, int], float]
 
 @dataclass(frozen=True)
 class Piece:
-    """Experiments ``start`` to ``stop``, of one batch, each from shot ``first_shot`` on."""
+    """Experiments ``start`` to ``stop``, of one batch, each from shot ``first_shot`` on.
+
+    ``shares`` says that they are rows of one circuit that may share what they have in common.
+    """
 
     start: int
     stop: int
     first_shot: int
     shots: int
     seed: int
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ class Planner:
                 group, filled, output = [], 0.0, 0
                 tasks += self._packed(index, pieces, target)
                 continue
-            if group and self._is_full(group, index, filled + seconds / 2, target, output):
+            length = target * self._length(index)
+            if group and self._is_full(group, index, filled + seconds / 2, length, output):
                 tasks += self._grouped(group, filled)
                 group, filled, output = [], 0.0, 0
             group.append(index)
@@ -262,17 +266,34 @@ class Planner:
             if not starts or self._starts_piece(index, index - starts[-1]):
                 starts.append(index)
         pieces = [
-            Piece(start, stop, 0, self.experiments[start].shots, self._seed(start, 0))
+            Piece(
+                start, stop, 0, self.experiments[start].shots, self._seed(start, 0),
+                shares=stop > start + 1 and self._can_share(start),
+            )
             for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
-        ]
+        ]  # fmt: skip
         return [self._task(pieces, seconds)]
+
+    def _length(self, index: int) -> float:
+        """How much longer a task of such experiments should be than others."""
+        return TASKS_PER_SLOT / SHARING_TASKS_PER_SLOT if self._can_share(index) else 1.0
+
+    def _can_share(self, index: int) -> bool:
+        """Whether the row of an experiment shares what it has in common with its neighbours.
+
+        Not where a worker has no room for the states that they keep for each other.
+        """
+        memory, shared = self.experiments[index].memory, self.experiments[index].shared
+        needed = memory.working + self._output(index) + shared
+        return shared > 0 and (self.memory is None or needed <= self.memory)
 
     def _task(self, pieces: list[Piece], seconds: float) -> Task:
         parts = [(self.experiments[index].memory, piece.shots)
                  for piece in pieces for index in range(piece.start, piece.stop)]  # fmt: skip
         working = max(memory.working for memory, _ in parts)
+        states = max(self.experiments[p.start].shared if p.shares else 0 for p in pieces)
         output = sum(memory.output(shots) for memory, shots in parts)
-        return Task(tuple(pieces), seconds, working + output)
+        return Task(tuple(pieces), seconds, working + states + output)
 
     def _starts_piece(self, index: int, length: int) -> bool:
         """Whether an experiment does not belong to the piece of so many before it.
@@ -282,17 +303,14 @@ class Planner:
         before, experiment = self.experiments[index - 1], self.experiments[index]
         if before.batch != experiment.batch:
             return True
+        if self._can_share(index) and before.circuit != experiment.circuit:
+            return True
         is_full = self.options.independent or length >= experiment.together
         return is_full and not experiment.inseparable
 
     def _seed(self, index: int, first_shot: int) -> int:
         experiment = self.experiments[index]
         if not self.options.independent:
-            return int64(experiment.seed + SEED_STRIDE * experiment.ordinal + first_shot)
+            return seed_of(experiment.seed, experiment.ordinal, first_shot)
         words = f"{experiment.seed} {experiment.ordinal} {first_shot}".encode()
         return int.from_bytes(hashlib.sha256(words).digest()[:8], "big") >> 1
-
-
-def int64(value: int) -> int:
-    """The value as C++ would wrap it into a signed 64-bit integer."""
-    return (value + 2**63) % 2**64 - 2**63

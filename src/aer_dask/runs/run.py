@@ -46,7 +46,7 @@ class Run:
     ) -> None:
         self.backend, self.batches = backend, batches
         self.options, self.costs = options or RunOptions(), costs or CostModel()
-        self.experiments = expand(batches)
+        self.experiments = expand(batches, prefix_sharing=self.options.prefix_sharing)
         self.shared = codec.encode(_configurations(batches))
 
     def names(self) -> list[str]:
@@ -115,6 +115,7 @@ class Run:
             [_phase(circuits[index], r[0]) for index, r in spans.items()],
             piece.seed,
             piece.shots,
+            piece.shares,
         )
 
 

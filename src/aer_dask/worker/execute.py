@@ -14,11 +14,12 @@ from qiskit_aer.backends.backend_utils import LIBRARY_DIR
 
 from ..compile import codec
 from ..compile.codec import ControllerCall
+from ..compile.columns import Columns
 from ..compile.noise import met_by
-from .templates import Template, Templates, build
+from ..compile.seeds import seed_of
+from .prefix import Rows, SharedRun, best_route
+from .templates import Table, Template, Templates, build
 
-#: Values bound to one circuit: the place of each, and a value for each row.
-Table = list[tuple[tuple[int, int], list[float]]]
 GLOBAL_PHASE = aer.AerConfig.GLOBAL_PHASE_POS
 _templates = Templates()
 
@@ -63,20 +64,57 @@ def _noise(shared: bytes, batch: int, qubits: frozenset[int]) -> dict[str, Any]:
 
 
 def _call(call: ControllerCall, options: dict[str, Any], shared: bytes) -> dict[str, Any]:
+    return (call.shares and _in_common(call, options)) or _one_by_one(call, options, shared)
+
+
+def _one_by_one(call: ControllerCall, options: dict[str, Any], shared: bytes) -> dict[str, Any]:
+    """All experiments of the call, each from its beginning."""
     templates, tables = _circuits(call, options)
-    config = aer.AerConfig()
-    for name, value in options.items():
-        setattr(config, name, value)
-    config.seed_simulator = call.seed
-    config.shots = call.shots
-    config.library_dir = LIBRARY_DIR
-    if any(tables):
-        config.parameterizations = tables
     noise = {}
     if _batches(shared)[call.batch][1]:
         qubits = frozenset().union(*(template.qubits for template in templates))
         noise = _noise(shared, call.batch, qubits)
-    return _controller().execute([template.circuit for template in templates], noise, config)
+    circuits = [template.circuit for template in templates]
+    return _execute(circuits, tables, noise, {**options, "seed_simulator": call.seed}, call.shots)
+
+
+def _in_common(call: ControllerCall, options: dict[str, Any]) -> dict[str, Any] | None:
+    """The rows of the call's circuit, which share what they have in common.
+
+    None where they have too little, or where anything fails: then they are run as usual.
+    """
+    (data,), (bindings,) = call.programs, call.bindings
+    template = _templates.get(data)
+    assert isinstance(template.program, Columns)
+    rows = Rows.of(bindings)
+    legs = best_route(template.program, rows)
+    if legs is None:
+        return None
+    phase = [((GLOBAL_PHASE, -1), [template.program.global_phase_angle])]
+
+    def execute(circuit: Any, table: Table, row: int) -> dict[str, Any]:
+        seed = {"method": "statevector", "seed_simulator": seed_of(call.seed, row)}
+        return _execute([circuit], [table or phase], {}, {**options, **seed}, call.shots)
+
+    return SharedRun(template, rows, execute).output(legs)
+
+
+def _execute(
+    circuits: list[Any],
+    tables: list[Table],
+    noise: dict[str, Any],
+    options: dict[str, Any],
+    shots: int,
+) -> dict[str, Any]:
+    config = aer.AerConfig()
+    for name, value in options.items():
+        setattr(config, name, value)
+    config.shots = shots
+    config.library_dir = LIBRARY_DIR
+    if any(tables):
+        config.parameterizations = tables
+    output: dict[str, Any] = _controller().execute(circuits, noise, config)
+    return output
 
 
 def _circuits(call: ControllerCall, options: dict[str, Any]) -> tuple[list[Template], list[Table]]:

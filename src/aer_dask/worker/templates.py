@@ -8,6 +8,7 @@ again with other values; one without values is run with its own global phase bou
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,8 @@ from ..compile.columns import Columns
 from ..compile.operations import operations_of
 from ..compile.program import NAME, Program
 
+#: Values bound to one circuit: the place of each, and a value for each row.
+Table = list[tuple[tuple[int, int], list[float]]]
 #: Operations of the circuits that are kept, at about 600 bytes each.
 MOST_OPERATIONS = 100_000
 
@@ -65,12 +68,19 @@ class Templates:
 def build(data: bytes) -> Template:
     """A new template of an encoded program."""
     program: Program | Columns = codec.decode(data)
+    return Template(circuit_of(program, program.calls()), program)
+
+
+def circuit_of(program: Program | Columns, calls: Iterable[tuple[str, tuple[Any, ...]]]) -> Any:
+    """An ``AerCircuit`` of the size of a program, with calls made on it."""
     circuit = aer.AerCircuit()
     circuit.set_header({"name": NAME})
     circuit.num_qubits = program.num_qubits
     circuit.num_memory = program.num_memory
     circuit.global_phase_angle = program.global_phase_angle
-    methods = {name: getattr(circuit, name) for name in operations_of(program).methods}
-    for name, args in program.calls():
+    methods: dict[str, Any] = {}
+    for name, args in calls:
+        if name not in methods:
+            methods[name] = getattr(circuit, name)
         methods[name](*args)
-    return Template(circuit, program)
+    return circuit

@@ -1,0 +1,142 @@
+"""Rows that share what they have in common have the bits that they have alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector, Qubit
+from qiskit.circuit.library import efficient_su2
+
+from aer_dask.compile import columns, sharing
+from aer_dask.runs.options import RunOptions
+from aer_dask.runs.run import Run
+from aer_dask.worker import execute, prefix
+from tests.circuits import pauli_noise, plain
+from tests.compiling import assemble
+from tests.unit.test_bits import assert_same
+
+
+@pytest.fixture(scope="module", autouse=True)
+def always():
+    """Rows share however little that saves, so that small circuits say something."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharing, "_LONG", 1)
+        patch.setattr(prefix, "_WORTH", -1e9)
+        yield
+
+
+@pytest.fixture
+def shared_runs(monkeypatch):
+    """The legs of each call whose rows shared something."""
+    seen = []
+
+    class Seen(prefix.SharedRun):
+        def output(self, legs):
+            seen.append(legs)
+            return super().output(legs)
+
+    monkeypatch.setattr(execute, "SharedRun", Seen)
+    return seen
+
+
+PARAMETERS = ParameterVector("p", 6)
+VALUES = st.sampled_from([0.0, -0.0, 0.5, 1.0, -2.0])
+
+
+@st.composite
+def ansaetze(draw):
+    """Parameterised circuits on all of their qubits, measured or to be saved."""
+    qubits = draw(st.integers(1, 4))
+    circuit = QuantumCircuit(qubits, global_phase=draw(st.sampled_from([0.0, 0.3])))
+    circuit.h(range(qubits))
+    for gate in draw(st.lists(st.sampled_from(["rx", "rz", "u", "cx", "rzz", "t"]), max_size=30)):
+        targets = draw(st.permutations(range(qubits)))
+        angles = st.sampled_from([*PARAMETERS, 2 * PARAMETERS[0] - PARAMETERS[1]]) | VALUES
+        if gate in ("rx", "rz"):
+            getattr(circuit, gate)(draw(angles), targets[0])
+        elif gate == "u":
+            circuit.u(draw(angles), draw(angles), draw(angles), targets[0])
+        elif gate == "t":
+            circuit.t(targets[0])
+        elif qubits > 1:
+            circuit.cx(*targets[:2]) if gate == "cx" else circuit.rzz(draw(angles), *targets[:2])
+    circuit.ry(PARAMETERS[0], 0)
+    return circuit
+
+
+@settings(max_examples=150, deadline=None)
+@given(ansaetze(), st.data(), st.sampled_from(["automatic", "statevector"]), st.booleans())
+def test_rows_that_share_some_of_their_values_have_the_bits_of_rows_alone(
+    circuit, data, method, measured
+):
+    count = data.draw(st.integers(2, 9))
+    binds = {p: data.draw(st.lists(VALUES, min_size=count, max_size=count))
+             for p in circuit.parameters}  # fmt: skip
+    paulis = None
+    if measured:
+        circuit.measure_all()
+        circuit.rx(PARAMETERS[0], 0)  # after the last measurement, where it changes nothing
+        binds = {p: binds.get(p, [0.5] * count) for p in circuit.parameters}
+    else:
+        paulis = [("Z" * circuit.num_qubits, "X" * circuit.num_qubits)]
+    note(f"{circuit}\n{binds}")
+    assert_same([circuit, circuit], [binds, binds], paulis=paulis and paulis * 2, method=method,
+                shots=20, seed_simulator=4, memory=measured,
+                sizes={"max_job_size": data.draw(st.sampled_from([None, 5]))})  # fmt: skip
+
+
+def shift(circuit, scale=np.pi / 2):
+    """The rows of a gradient by parameter shift."""
+    base = np.random.default_rng(1).uniform(size=circuit.num_parameters)
+    rows = np.concatenate([base + scale * np.eye(len(base)), base - scale * np.eye(len(base))])
+    return {p: rows[:, i] for i, p in enumerate(circuit.parameters)}
+
+
+def test_a_gradient_runs_three_fifths_of_its_gates(shared_runs):
+    circuit = efficient_su2(12, reps=3)
+    assert_same([circuit], [shift(circuit)], paulis=[("Z" * 12, "X" * 12)], seed_simulator=1)
+    found, _ = columns.read(circuit)
+    legs = [leg for run in shared_runs for leg in run]
+    assert sorted(leg.row for leg in legs if leg.start) != []
+    assert sum(len(found.codes) - leg.start for leg in legs) < 0.75 * len(found.codes) * len(legs)
+
+
+@pytest.mark.parametrize("why", ["switched off", "noise", "many qubits", "an idle qubit",
+                                 "single precision", "another method", "a bound phase",
+                                 "a measurement in the middle", "a small worker"])  # fmt: skip
+def test_rows_share_nothing_where_bits_or_memory_forbid_it(why, shared_runs):
+    circuit = efficient_su2(15 if why == "many qubits" else 4, reps=2)
+    if why == "an idle qubit":
+        circuit.add_bits([Qubit()])
+    if why == "a bound phase":
+        circuit.global_phase = circuit.parameters[0]
+    if why == "a measurement in the middle":
+        circuit.measure_all()
+        circuit.ry(circuit.parameters[1], 0)
+        circuit.measure_active()
+    backend = plain(
+        pauli_noise() if why == "noise" else None,
+        method="matrix_product_state" if why == "another method" else "statevector",
+        precision="single" if why == "single precision" else "double",
+    )
+    pauli = ("I" if why == "an idle qubit" else "Z") + "Z" * (circuit.num_qubits - 1)
+    paulis = None if why == "a measurement in the middle" else [(pauli,)]
+    batch = assemble(backend, [circuit], [shift(circuit)], {"shots": 5}, paulis)
+    options = RunOptions(prefix_sharing=why != "switched off")
+    memory = 2000 if why == "a small worker" else None
+    tasks = Run(backend, [batch], options).planner(1, memory).plan().tasks
+    assert not any(piece.shares for task in tasks for piece in task.pieces)
+
+
+def test_memory_counts_the_states_that_are_kept():
+    circuit = efficient_su2(12, reps=2)
+    batch = assemble(plain(method="statevector"), [circuit], [shift(circuit)], {}, [("Z" * 12,)])
+    (task,) = Run(plain(), [batch], RunOptions(max_job_size=1000)).planner(1).plan().tasks
+    assert task.memory > sharing.STATES * 16 * 2**12
+
+
+def test_what_fails_in_common_is_run_row_by_row(monkeypatch):
+    monkeypatch.setattr(prefix.SharedRun, "_run", lambda *_: {"success": False})
+    circuit = efficient_su2(3, reps=2)
+    assert_same([circuit], [shift(circuit)], paulis=[("ZZZ",)], seed_simulator=1)
