@@ -1,0 +1,72 @@
+"""Whether ours has become slower, against plain Aer in the same run, than the committed figures say.
+
+    make bench-check                        # measures first
+    make bench-check FROM=build/bench.json  # compares what was measured
+
+Ratios are compared, not seconds, and only those of ours: the others tell of the machine. So a
+slower machine passes, but one with other cores may not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FIGURES = Path(__file__).with_name("figures.json")
+#: A ratio that is smaller by more than this part is a loss, and one by less is noise.
+TOLERANCE = 0.15
+
+Report = dict[str, Any]
+
+
+def shared_cases(measured: Report, committed: Report) -> list[str]:
+    """The cases that both reports have."""
+    return [name for name in measured["cases"] if name in committed["cases"]]
+
+
+def ratios(case: dict[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """Of one case: cold or warm, contender, ratio; ours alone."""
+    for known in ("cold", "warm"):
+        for name, figures in case.get(known, {}).items():
+            if name.startswith("aer_dask"):
+                yield known, name, figures["ratio"]
+
+
+def losses(measured: Report, committed: Report) -> list[str]:
+    """Each ratio that is worse than the committed one, in words.
+
+    Raises:
+        ValueError: if the reports have no case in common; a KeyError where one lacks a contender.
+    """
+    names = shared_cases(measured, committed)
+    if not names:
+        raise ValueError("the two reports have no case in common")
+    found = []
+    for name in names:
+        for known, contender, before in ratios(committed["cases"][name]):
+            now = measured["cases"][name][known][contender]["ratio"]
+            if now < (1 - TOLERANCE) * before:
+                found.append(f"{name}, {known}, {contender}: {now:.2f}x, and {before:.2f}x before")
+    return found
+
+
+def main() -> None:
+    """Compare, print, and exit with status 1 where something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--from", dest="source", type=Path, default=Path("build/bench.json"))
+    measured = json.loads(parser.parse_args().source.read_text())
+    committed = json.loads(FIGURES.read_text())
+    for report, what in ((measured, "measured"), (committed, "committed")):
+        print(f"{what} on {report['date']}, {report['machine']}")
+    found = losses(measured, committed)
+    print("\n".join(found))
+    if found:
+        raise SystemExit(f"{len(found)} ratios are worse by more than {TOLERANCE:.0%}.")
+    print(f"no ratio of {', '.join(shared_cases(measured, committed))} is worse")
+
+
+if __name__ == "__main__":
+    main()
