@@ -17,8 +17,11 @@ import gc
 import json
 import os
 import platform
+import re
 import statistics
+import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -33,8 +36,17 @@ from aer_dask import EmbeddedCluster
 from aer_dask.testing import differences
 from aer_dask.versions import installed
 from benchmarks.cases import CASES, Case, Work, many_ghz
-from benchmarks.contenders import BY_HAND, OURS, OURS_1, OURS_2, PLAIN, PLAIN_ALL
-from benchmarks.contenders import Contender, contenders, ours
+from benchmarks.contenders import (
+    BY_HAND,
+    OURS,
+    OURS_1,
+    OURS_2,
+    PLAIN,
+    PLAIN_ALL,
+    Contender,
+    contenders,
+    ours,
+)  # fmt: skip
 from benchmarks.picture import draw
 
 REPORT = Path("build/bench.json")
@@ -45,6 +57,8 @@ GROUPS = {PLAIN: 0, PLAIN_ALL: 1, BY_HAND: 0, OURS_1: 0, OURS_2: 1}
 #: Global phases, each given once: far too small to matter, and different in some bit.
 PHASES = (1e-9 * number for number in count(1))
 
+TEMPERATURES = ("cold", "warm")
+#: Of each temperature and contender, the seconds of every round.
 Seconds = dict[str, dict[str, list[float]]]
 
 
@@ -70,7 +84,7 @@ def unlike(found: Any, expected: Any) -> list[str]:
     return [f"value {index} differs" for index, (a, b) in pairs if not np.array_equal(a, b)]
 
 
-def start_processes(members: dict[str, Contender]) -> None:
+def start_processes(members: Mapping[str, Contender]) -> None:
     """Have every process import what it needs before anything is measured."""
     circuit = QuantumCircuit(1)
     circuit.measure_all()
@@ -110,7 +124,7 @@ def measure(case: Case, client: Client, repeats: int) -> dict[str, Any]:
     load = os.getloadavg()
     members = contenders(client)
     start_processes(members)
-    seconds: Seconds = {"cold": {}, "warm": {}} if case.warm else {"cold": {}}
+    seconds: Seconds = {known: {} for known in TEMPERATURES if case.warm or known == "cold"}
     found: list[str] = []
     for _ in range(min(repeats, case.most_rounds)):
         found += one_round(case, members, seconds)
@@ -138,27 +152,27 @@ def measure_growth(client: Client, repeats: int) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on, besides versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    return {"processor": model or platform.machine(), "cores": os.cpu_count()}
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {"processor": found[1] if found else platform.machine(), "cores": os.cpu_count()}
+
+
+def cell(known: str, figures: dict[str, Any]) -> str:
+    """Median, spread and ratio of one contender."""
+    low, high = min(figures["seconds"]), max(figures["seconds"])
+    median, ratio = figures["median"], figures["ratio"]
+    return f"{known} {median:7.3f} s ({low:.3f} to {high:.3f}) {ratio:5.2f}x"
 
 
 def print_case(figures: dict[str, Any]) -> None:
-    """One line for each contender: medians, spread, ratios."""
-    load = figures["load"][0]
+    """A line for each contender, and the first differences."""
     bits = "bits equal" if figures["bits_equal"] else "BITS DIFFER"
-    print(f"\n{figures['title']}: {bits}; load {load:.1f}")
+    print(f"\n{figures['title']}: {bits}; load {figures['load'][0]:.1f}")
     for name in figures["cold"]:
-        cells = []
-        for known in ("cold", "warm"):
-            if each := figures.get(known, {}).get(name):
-                low, high = min(each["seconds"]), max(each["seconds"])
-                cells.append(
-                    f"{known} {each['median']:8.3f} s ({low:.3f} to {high:.3f}) {each['ratio']:6.2f}x"
-                )
-        print(f"  {name:<20} {'   '.join(cells)}", flush=True)
+        cells = [cell(known, figures[known][name]) for known in TEMPERATURES if known in figures]
+        print(f"  {name:<20} {'   '.join(cells)}")
     for text in figures["differences"][:3]:
         print(f"  {text:.200}")
+    sys.stdout.flush()
 
 
 def main() -> None:

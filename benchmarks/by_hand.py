@@ -6,7 +6,7 @@ The workers import this module; it needs Aer, and nothing of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class ByHand:
 def chunks(items: Any) -> list:
     """Consecutive parts of nearly the same length, none of them empty."""
     bounds = np.linspace(0, len(items), min(CHUNKS, len(items)) + 1).astype(int)
-    return [items[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [items[start:stop] for start, stop in pairwise(bounds)]
 
 
 def chunks_of_rows(binds: list[dict]) -> list[list[dict]]:

@@ -76,7 +76,7 @@ def ghz(phase: float, count: int) -> list[QuantumCircuit]:
 @cache
 def qaoa(qubits: int, reps: int) -> QuantumCircuit:
     """QAOA for the largest cut of a ring with all its diameters, measured."""
-    gamma, beta = ParameterVector("γ", reps), ParameterVector("β", reps)
+    gamma, beta = ParameterVector("gamma", reps), ParameterVector("beta", reps)
     edges = [(i, (i + 1) % qubits) for i in range(qubits)]
     edges += [(i, i + qubits // 2) for i in range(qubits // 2)]
     circuit = QuantumCircuit(qubits, name="qaoa")
@@ -126,9 +126,7 @@ def lithium_hydride() -> tuple[QuantumCircuit, SparsePauliOp]:
 
 def many_volumes(phase: float) -> Work:
     """Circuits of 229 instructions, each sampled."""
-    circuits = [
-        with_phase(volume(4, seed, "rz", "sx", "x", "cx"), phase) for seed in range(200)
-    ]
+    circuits = [with_phase(volume(4, seed, "rz", "sx", "x", "cx"), phase) for seed in range(200)]
     return lambda on: on.run(circuits, shots=1000)
 
 

@@ -1,4 +1,4 @@
-"""Whether ours has become slower, against plain Aer in the same run, than the committed figures say.
+"""Whether ours has lost speed against plain Aer since the committed figures were measured.
 
     make bench-check                        # measures first
     make bench-check FROM=build/bench.json  # compares what was measured

@@ -6,31 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-mpl.use("Agg")  # no screen is needed
-
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-
-from benchmarks.contenders import BY_HAND, OURS_1, OURS_2, PLAIN_ALL  # noqa: E402
+from benchmarks.contenders import BY_HAND, OURS_1, OURS_2, PLAIN_ALL
 
 COLOURS = {PLAIN_ALL: "#9aa5b1", BY_HAND: "#d9a441", OURS_1: "#7fb3d5", OURS_2: "#1f618d"}
-#: The same report gives the same file.
-STEADY = {"svg.hashsalt": "aer-dask", "svg.fonttype": "none"}
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Write a picture of a report: speed of each contender, plain Aer on one thread being 1."""
+    """Write a picture of a report; of the same report the same file."""
     cases = report["cases"]
-    with mpl.rc_context(STEADY):
-        figure, panels = plt.subplots(1, 2, sharey=True, figsize=(11, 1.5 + 0.7 * len(cases)))
-        for panel, known in zip(panels, ("cold", "warm"), strict=True):
-            bars(panel, cases, known)
-        handles = panels[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="lower center", ncols=len(COLOURS), frameon=False)
-        figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
+    figure = Figure(figsize=(11, 1.5 + 0.7 * len(cases)))
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, known in zip(panels, ("cold", "warm"), strict=True):
+        bars(panel, cases, known)
+    panels[0].invert_yaxis()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center", ncols=len(COLOURS))
+    figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
+    with mpl.rc_context({"svg.hashsalt": "aer-dask", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
 
 
 def bars(panel: Axes, cases: dict[str, Any], known: str) -> None:
@@ -49,5 +44,3 @@ def bars(panel: Axes, cases: dict[str, Any], known: str) -> None:
     panel.set_xlabel("times as fast as plain Aer on one thread")
     panel.spines[["top", "right"]].set_visible(False)
     panel.margins(x=0.08)
-    if not panel.yaxis_inverted():
-        panel.invert_yaxis()
