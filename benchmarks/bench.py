@@ -43,10 +43,11 @@ from benchmarks.contenders import (
     OURS_2,
     PLAIN,
     PLAIN_ALL,
+    TEMPERATURES,
     Contender,
     contenders,
     ours,
-)  # fmt: skip
+)
 from benchmarks.picture import draw
 
 REPORT = Path("build/bench.json")
@@ -57,7 +58,6 @@ GROUPS = {PLAIN: 0, PLAIN_ALL: 1, BY_HAND: 0, OURS_1: 0, OURS_2: 1}
 #: Global phases, each given once: far too small to matter, and different in some bit.
 PHASES = (1e-9 * number for number in count(1))
 
-TEMPERATURES = ("cold", "warm")
 #: Of each temperature and contender, the seconds of every round.
 Seconds = dict[str, dict[str, list[float]]]
 

@@ -90,7 +90,7 @@ def qaoa(qubits: int, reps: int) -> QuantumCircuit:
 
 
 @cache
-def chain(qubits: int, layers: int, seed: int) -> QuantumCircuit:
+def brickwork(qubits: int, layers: int, seed: int) -> QuantumCircuit:
     """Layers of rotations and of cx between neighbours, which entangle little; measured."""
     angles = np.random.default_rng(seed).uniform(0, math.pi, (layers, qubits))
     circuit = QuantumCircuit(qubits)
@@ -232,7 +232,7 @@ def sampler_pubs(phase: float) -> Work:
 
 def product_states(phase: float) -> Work:
     """Circuits too wide for a vector."""
-    circuits = [with_phase(chain(40, layers=4, seed=seed), phase) for seed in range(16)]
+    circuits = [with_phase(brickwork(40, layers=4, seed=seed), phase) for seed in range(16)]
     return lambda on: on.run(circuits, shots=1000, method="matrix_product_state")
 
 

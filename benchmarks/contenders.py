@@ -25,6 +25,8 @@ BY_HAND = "client.map by hand"
 OURS_1 = "aer_dask, 1 worker"
 OURS_2 = "aer_dask, 2 workers"
 OURS = (OURS_1, OURS_2)
+#: With circuits that nobody has seen, and with the same circuits again.
+TEMPERATURES = ("cold", "warm")
 
 
 class Contender(Protocol):

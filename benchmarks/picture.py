@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.contenders import BY_HAND, OURS_1, OURS_2, PLAIN_ALL
+from benchmarks.contenders import BY_HAND, OURS_1, OURS_2, PLAIN_ALL, TEMPERATURES
 
 COLOURS = {PLAIN_ALL: "#9aa5b1", BY_HAND: "#d9a441", OURS_1: "#7fb3d5", OURS_2: "#1f618d"}
 
@@ -19,7 +19,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     cases = report["cases"]
     figure = Figure(figsize=(11, 1.5 + 0.7 * len(cases)))
     panels = figure.subplots(1, 2, sharey=True)
-    for panel, known in zip(panels, ("cold", "warm"), strict=True):
+    for panel, known in zip(panels, TEMPERATURES, strict=True):
         bars(panel, cases, known)
     panels[0].invert_yaxis()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center", ncols=len(COLOURS))
