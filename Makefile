@@ -40,7 +40,7 @@ smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://..., else on a rele
 	@SCHEDULER="$(SCHEDULER)" RELEASE="$(RELEASE)" $(RUN) scripts/smoke.py
 
 bench: $(VENV)/ready ## measure ratios to plain Aer, to build/bench.json and .svg: REPEATS=3, CASES="qv4 ghz"
-	$(RUN) -W ignore -m benchmarks.bench --repeats $(or $(REPEATS),3) $(CASES)
+	$(RUN) -W ignore -m benchmarks.bench --repeats $(or $(REPEATS),3) $(if $(CASES),--cases $(CASES))
 
 bench-check: $(if $(FROM),$(VENV)/ready,bench) ## name what has lost speed since the committed figures: FROM=build/bench.json
 	$(RUN) -m benchmarks.check $(if $(FROM),--from $(FROM))

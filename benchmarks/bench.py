@@ -179,7 +179,7 @@ def main() -> None:
     """Measure, print, and write down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("cases", nargs="*", default=list(CASES), choices=[*CASES, GROWTH])
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=[*CASES, GROWTH])
     options = parser.parse_args()
     report: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
