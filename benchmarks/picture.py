@@ -18,7 +18,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     """Write a picture of a report; of the same report the same file."""
     cases = report["cases"]
     figure = Figure(figsize=(11, 1.5 + 0.7 * len(cases)))
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for panel, known in zip(panels, TEMPERATURES, strict=True):
         bars(panel, cases, known)
     panels[0].invert_yaxis()
@@ -43,4 +43,4 @@ def bars(panel: Axes, cases: dict[str, Any], known: str) -> None:
     panel.set_title({"cold": "circuits never seen", "warm": "the same circuits again"}[known])
     panel.set_xlabel("times as fast as plain Aer on one thread")
     panel.spines[["top", "right"]].set_visible(False)
-    panel.margins(x=0.08)
+    panel.margins(x=0.08, y=0.01)
