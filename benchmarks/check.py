@@ -58,8 +58,8 @@ def main() -> None:
     for report, what in ((measured, "measured"), (committed, "committed")):
         print(f"{what} on {report['date']}, {report['machine']}")
     found = losses(measured, committed)
-    print("\n".join(found))
     if found:
+        print("\n".join(found))
         raise SystemExit(f"{len(found)} ratios are worse by more than {TOLERANCE:.0%}.")
     print(f"no ratio of {', '.join(shared_cases(measured, committed))} is worse")
 
