@@ -39,8 +39,15 @@ lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml, and t
 smoke-test: $(VENV)/ready ## see it work: on SCHEDULER=tcp://..., else on a release of the chart, else embedded
 	@SCHEDULER="$(SCHEDULER)" RELEASE="$(RELEASE)" $(RUN) scripts/smoke.py
 
-bench: $(VENV)/ready ## measure ratios to plain Aer, and write build/bench.json (REPEATS=3)
-	$(RUN) -W ignore benchmarks/bench.py --repeats $(or $(REPEATS),3)
+bench: $(VENV)/ready ## measure ratios to plain Aer, to build/bench.json and .svg: REPEATS=3, CASES="qv4 ghz"
+	$(RUN) -W ignore -m benchmarks.bench --repeats $(or $(REPEATS),3) $(if $(CASES),--cases $(CASES))
+
+bench-check: $(if $(FROM),$(VENV)/ready,bench) ## name what has lost speed since the committed figures: FROM=build/bench.json
+	$(RUN) -m benchmarks.check $(if $(FROM),--from $(FROM))
+
+bench-publish: ## commit-ready figures of the last bench: benchmarks/figures.json and docs/bench.svg
+	cp build/bench.json benchmarks/figures.json
+	cp build/bench.svg docs/bench.svg
 
 growth: $(VENV)/ready ## measure the client's time per circuit for few and many, to build/growth.json
 	$(RUN) -W ignore benchmarks/growth.py
@@ -86,7 +93,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench growth test lint fix unit-test real-test test-cluster clients conformance
+.PHONY: help setup lock smoke-test bench bench-check bench-publish growth test lint fix unit-test real-test test-cluster clients conformance
 
 # --- chart ---
 

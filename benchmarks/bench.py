@@ -1,136 +1,207 @@
-"""Ratios of one run: plain Aer, a hand-written client.map, and ours, side by side.
+"""Plain Aer, a client.map written by hand, and ours on one worker and on two, side by side.
 
-    make bench                # everything, medians of 3, to build/bench.json
-    make bench REPEATS=5
+    make bench                          # every case, medians of 3, to build/bench.json and .svg
+    make bench CASES="qv4 ghz" REPEATS=5
+    make bench CASES=ghz_growth         # many circuits against very many, ours alone
 
-Each round times every contender once, in turn, so that a noisy machine is noisy for all of them;
-what is reported is the median over the rounds, and its ratio to plain Aer on one thread.
+In each round every contender has one turn, so that a noisy machine is noisy for all of them. A turn
+is timed twice: *cold* with circuits that nobody has seen, and *warm* with the same circuits again.
+Ratios are to plain Aer on one thread. What ours gives is compared with what plain Aer gives for the
+same circuits in the same round; a difference ends the command with status 1, when all is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
+import platform
+import re
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import qiskit_aer
 from distributed import Client
-from qiskit import QuantumCircuit, transpile
-from qiskit.circuit.library import quantum_volume
-from qiskit.quantum_info import Pauli
-from qiskit_aer.noise import NoiseModel, depolarizing_error
-from qiskit_nature.second_q.circuit.library import UCCSD, HartreeFock
-from qiskit_nature.second_q.drivers import PySCFDriver
-from qiskit_nature.second_q.mappers import JordanWignerMapper
+from qiskit import QuantumCircuit
+from qiskit.result import Result
 
-from aer_dask import AerSimulator, EmbeddedCluster
+from aer_dask import EmbeddedCluster
+from aer_dask.testing import differences
+from aer_dask.versions import installed
+from benchmarks.cases import CASES, Case, Work, many_ghz
+from benchmarks.contenders import (
+    BY_HAND,
+    OURS,
+    OURS_1,
+    OURS_2,
+    PLAIN,
+    PLAIN_ALL,
+    TEMPERATURES,
+    Contender,
+    contenders,
+    ours,
+)
+from benchmarks.picture import draw
 
-WORKERS = 2
-Run = Callable[[], Any]
+REPORT = Path("build/bench.json")
+GROWTH = "ghz_growth"
+#: Those of one group are given circuits of the same phase: ours, and whoever it is compared with.
+#: Ours on two workers must not meet the circuits that ours on one of them has seen.
+GROUPS = {PLAIN: 0, PLAIN_ALL: 1, BY_HAND: 0, OURS_1: 0, OURS_2: 1}
+#: Global phases, each given once: far too small to matter, and different in some bit.
+PHASES = (1e-9 * number for number in count(1))
+
+#: Of each temperature and contender, the seconds of every round.
+Seconds = dict[str, dict[str, list[float]]]
 
 
-def volume(qubits: int, seed: int) -> QuantumCircuit:
-    """A quantum volume circuit of u and cx gates, measured."""
-    basis = ["u", "cx"]
-    circuit = transpile(quantum_volume(qubits, seed=seed), basis_gates=basis, optimization_level=0)
+def timed(work: Work, contender: Contender) -> tuple[float, Any]:
+    """Seconds of the work, and what it gave."""
+    gc.collect()
+    gc.freeze()  # what earlier turns have left alive shall not slow down this one's collections
+    started = time.perf_counter()
+    value = work(contender)
+    spent = time.perf_counter() - started
+    gc.unfreeze()
+    return spent, value
+
+
+def unlike(found: Any, expected: Any) -> list[str]:
+    """Where two outcomes of the same work differ, in words."""
+    if isinstance(expected, Result):
+        failed = [] if expected.success else [f"plain Aer failed: {expected.status}"]
+        return failed + differences(found, expected)
+    if len(found) != len(expected):
+        return [f"{len(found)} values are not {len(expected)}"]
+    pairs = enumerate(zip(found, expected, strict=True))
+    return [f"value {index} differs" for index, (a, b) in pairs if not np.array_equal(a, b)]
+
+
+def start_processes(members: Mapping[str, Contender]) -> None:
+    """Have every process import what it needs before anything is measured."""
+    circuit = QuantumCircuit(1)
     circuit.measure_all()
-    return circuit
+    for contender in members.values():
+        contender.run([circuit] * 16, shots=10, max_job_size=1)
 
 
-def small_circuits() -> tuple[list[QuantumCircuit], None, dict[str, Any]]:
-    """200 circuits of quantum volume 4."""
-    return [volume(4, seed) for seed in range(200)], None, {"shots": 1024}
+def one_round(case: Case, members: dict[str, Contender], seconds: Seconds) -> list[str]:
+    """A turn of each contender; where ours differs from plain Aer."""
+    phases = [next(PHASES), next(PHASES)]
+    expected: dict[int, Any] = {}
+    found = []
+    for name, contender in members.items():
+        group = GROUPS[name]
+        work = case.prepare(phases[group])
+        for known, spent in seconds.items():
+            elapsed, outcome = timed(work, contender)
+            spent.setdefault(name, []).append(elapsed)
+            if name in OURS:
+                found += [f"{name}, {known}: {text}" for text in unlike(outcome, expected[group])]
+            elif group not in expected:
+                expected[group] = outcome
+    return found
 
 
-def noisy_volume() -> tuple[list[QuantumCircuit], None, dict[str, Any]]:
-    """One noisy circuit of quantum volume 12, 1200 shots one by one."""
-    noise = NoiseModel()
-    noise.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), ["cx"])
-    return [volume(12, 1)], None, {"shots": 1200, "noise_model": noise, "method": "statevector"}
-
-
-def uccsd_gradient() -> tuple[list[QuantumCircuit], list[dict], dict[str, Any]]:
-    """All 92 rows of a UCCSD gradient for LiH: 12 qubits, energies of shifted parameters."""
-    molecule = PySCFDriver(atom="Li 0 0 0; H 0 0 1.6").run()
-    mapper, size = JordanWignerMapper(), (molecule.num_spatial_orbitals, molecule.num_particles)
-    ansatz = UCCSD(*size, mapper, initial_state=HartreeFock(*size, mapper))
-    circuit = transpile(ansatz, basis_gates=["rx", "ry", "rz", "h", "cx", "x", "sx"])
-    hamiltonian = mapper.map(molecule.second_q_ops()[0])
-    for pauli in hamiltonian.paulis[:50]:
-        circuit.save_expectation_value(Pauli(pauli), range(12), label=str(pauli))
-    point = np.zeros((92, circuit.num_parameters))
-    for row, parameter in enumerate(np.resize(np.arange(circuit.num_parameters), 92)):
-        point[row, parameter] = 0.01
-    binds = {parameter: point[:, i] for i, parameter in enumerate(circuit.parameters)}
-    return [circuit], [binds], {}
-
-
-def by_hand(client: Client, circuits: list, binds: list | None, options: dict[str, Any]) -> list:
-    """What a user would write: one task for each circuit, or one for each row bound to it."""
-    if binds:
-        names, rows = list(binds[0]), np.stack(list(binds[0].values()), axis=1)
-        circuits = [circuits[0].assign_parameters(dict(zip(names, r, strict=True))) for r in rows]
-    elif len(circuits) == 1:
-        parts = 4 * WORKERS
-        options = {**options, "shots": options["shots"] // parts}
-        circuits = circuits * parts
-    return client.gather(client.map(simulate, circuits, pure=False, options=options))
-
-
-def simulate(circuit: QuantumCircuit, options: dict[str, Any]) -> dict:
-    """The task that a user would write."""
-    return qiskit_aer.AerSimulator().run(circuit, **options).result().to_dict()
-
-
-def contenders(client: Client, circuits: list, binds: list | None, options: dict) -> dict[str, Run]:
-    """What is compared, by name."""
-    plain, ours = qiskit_aer.AerSimulator(), AerSimulator(executor=client)
+def summary(seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """Of each contender the seconds of every round, their median, and its ratio to plain Aer's."""
+    medians = {name: statistics.median(each) for name, each in seconds.items()}
     return {
-        "plain, 1 thread":
-            lambda: plain.run(circuits, binds, max_parallel_threads=1, **options).result(),
-        f"plain, {os.cpu_count()} threads": lambda: plain.run(circuits, binds, **options).result(),
-        "client.map by hand": lambda: by_hand(client, circuits, binds, options),
-        "aer_dask": lambda: ours.run(circuits, binds, **options).result(),
-    }  # fmt: skip
+        name: {"seconds": each, "median": medians[name], "ratio": medians[PLAIN] / medians[name]}
+        for name, each in seconds.items()
+    }
 
 
-def measure(runs: dict[str, Run], repeats: int) -> dict[str, float]:
-    """Median seconds of each contender over so many rounds, after one that is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(repeats + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            if number:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+def measure(case: Case, client: Client, repeats: int) -> dict[str, Any]:
+    """All rounds of a case."""
+    load = os.getloadavg()
+    members = contenders(client)
+    start_processes(members)
+    seconds: Seconds = {known: {} for known in TEMPERATURES if case.warm or known == "cold"}
+    found: list[str] = []
+    for _ in range(min(repeats, case.most_rounds)):
+        found += one_round(case, members, seconds)
+    return {
+        "title": case.title,
+        "load": load,
+        "bits_equal": not found,
+        "differences": found[:10],
+        **{known: summary(spent) for known, spent in seconds.items()},
+    }
+
+
+def measure_growth(client: Client, repeats: int) -> dict[str, Any]:
+    """Seconds per circuit of ours on two workers, for many circuits and for very many."""
+    load, members = os.getloadavg(), {OURS_2: ours(client)}
+    start_processes(members)
+    each: dict[int, list[float]] = {16_000: [], 64_000: []}
+    for _ in range(repeats):
+        for number, spent in each.items():
+            elapsed, _ = timed(many_ghz(next(PHASES), number), members[OURS_2])
+            spent.append(elapsed / number)
+    few, many = map(statistics.median, each.values())
+    return {"load": load, "seconds_per_circuit": each, "growth": many / few}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on, besides versions."""
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {"processor": found[1] if found else platform.machine(), "cores": os.cpu_count()}
+
+
+def cell(known: str, figures: dict[str, Any]) -> str:
+    """Median, spread and ratio of one contender."""
+    low, high = min(figures["seconds"]), max(figures["seconds"])
+    median, ratio = figures["median"], figures["ratio"]
+    return f"{known} {median:7.3f} s ({low:.3f} to {high:.3f}) {ratio:5.2f}x"
+
+
+def print_case(figures: dict[str, Any]) -> None:
+    """A line for each contender, and the first differences."""
+    bits = "bits equal" if figures["bits_equal"] else "BITS DIFFER"
+    print(f"\n{figures['title']}: {bits}; load {figures['load'][0]:.1f}")
+    for name in figures["cold"]:
+        cells = [cell(known, figures[known][name]) for known in TEMPERATURES if known in figures]
+        print(f"  {name:<20} {'   '.join(cells)}")
+    for text in figures["differences"][:3]:
+        print(f"  {text:.200}")
+    sys.stdout.flush()
 
 
 def main() -> None:
-    """Measure all workloads, print the ratios, and write them down."""
+    """Measure, print, and write down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=[*CASES, GROWTH])
     options = parser.parse_args()
-    report: dict[str, Any] = {"workers": WORKERS, "repeats": options.repeats, "workloads": {}}
-    with EmbeddedCluster(workers=WORKERS, threads=1) as cluster, Client(cluster) as client:
-        for workload in (small_circuits, noisy_volume, uccsd_gradient):
-            seconds = measure(contenders(client, *workload()), options.repeats)
-            base = seconds["plain, 1 thread"]
-            print(f"\n{workload.__doc__}")
-            for name, value in seconds.items():
-                print(f"  {name:<20} {value:8.3f} s  {base / value:5.2f}x")
-            report["workloads"][workload.__name__] = {
-                name: {"seconds": value, "ratio": base / value} for name, value in seconds.items()
-            }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=2) + "\n")
+    report: dict[str, Any] = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": {"python": platform.python_version(), **installed()},
+        "repeats": options.repeats,
+        "cases": {},
+    }
+    REPORT.parent.mkdir(exist_ok=True)
+    with EmbeddedCluster(workers=2, threads=1) as cluster, Client(cluster) as client:
+        for name in options.cases:
+            if name == GROWTH:
+                report[GROWTH] = measure_growth(client, options.repeats)
+                print(f"\n64,000 circuits against 16,000, each: {report[GROWTH]['growth']:.2f}")
+            else:
+                report["cases"][name] = measure(CASES[name], client, options.repeats)
+                print_case(report["cases"][name])
+            REPORT.write_text(json.dumps(report, indent=1) + "\n")
+    if report["cases"]:
+        draw(report, REPORT.with_suffix(".svg"))
+    if wrong := [name for name, each in report["cases"].items() if not each["bits_equal"]]:
+        raise SystemExit(f"Bits differ from plain Aer's: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":
