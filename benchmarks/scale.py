@@ -49,6 +49,7 @@ _IDLE_SECONDS = 5.0
 _HOST = "127.0.0.1"
 _SPAWN = multiprocessing.get_context("spawn")
 _MIB = 2**20
+ROLES = ("client", "scheduler", "workers")
 #: What grows with tasks and circuits: the unit of its slopes, and how many of them one has.
 _UNITS = {
     "client_growth": ("KiB", 2**10), "scheduler_growth": ("KiB", 2**10),
@@ -57,13 +58,14 @@ _UNITS = {
 
 
 class Meter:
-    """Processor time and memory of a process, from now on."""
+    """Processor time and memory of processes, from now on."""
 
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        # has the kernel forget the peak (proc(5))
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
-        self._cpu, self._memory = self._cpu_now(), self._process.memory_info().rss
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._processes = [psutil.Process(pid) for pid in pids]
+        for pid in pids:
+            # has the kernel forget the peak (proc(5))
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+        self._cpu, self._memory = self._cpu_now(), self.memory()
 
     def cpu(self) -> float:
         """Seconds."""
@@ -71,17 +73,19 @@ class Meter:
 
     def growth(self) -> float:
         """MiB by which the resident memory grew, at its peak."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return (int(peak.split()[1]) * 2**10 - self._memory) / _MIB
+        return sum(map(_peak, self._processes)) - self._memory
 
     def memory(self) -> float:
         """MiB that are resident now."""
-        return self._process.memory_info().rss / _MIB
+        return sum(process.memory_info().rss for process in self._processes) / _MIB
 
     def _cpu_now(self) -> float:
-        times = self._process.cpu_times()
-        return times.user + times.system
+        return sum(sum(process.cpu_times()[:2]) for process in self._processes)
+
+
+def _peak(process: psutil.Process) -> float:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 2**10
 
 
 class Farms:
@@ -94,7 +98,7 @@ class Farms:
 
     def __init__(self, address: str, workers: int) -> None:
         self._pipes: list[Connection] = []
-        self.processes: list[SpawnProcess] = []
+        self._processes: list[SpawnProcess] = []
         for first in range(0, workers, _PER_FARM):
             mine, theirs = _SPAWN.Pipe()
             process = _SPAWN.Process(
@@ -104,8 +108,13 @@ class Farms:
             )
             process.start()
             self._pipes.append(mine)
-            self.processes.append(process)
+            self._processes.append(process)
         self.workers = sum(pipe.recv() for pipe in self._pipes)
+
+    @property
+    def pids(self) -> list[int]:
+        """Their ids."""
+        return [process.pid for process in self._processes if process.pid]
 
     def keep(self, pace: Pace) -> list[Ran]:
         """Set a pace; what was run at the one before."""
@@ -115,7 +124,7 @@ class Farms:
 
     def close(self) -> None:
         """End them."""
-        for process in self.processes:
+        for process in self._processes:
             process.kill()
 
 
@@ -138,15 +147,15 @@ def scheduler() -> Iterator[tuple[int, str]]:
 
 def measure(make: Callable[[], Workload], workers: int, seconds: float) -> dict[str, Any]:
     """Run a workload over workers that have so many seconds to simulate each."""
-    os.environ.update(
-        {**DASK_SETTINGS, "DASK_LOGGING__DISTRIBUTED": "error"}
-    )  # of what starts here
+    # of the processes that are started here; what the environment has goes before
+    os.environ |= {**DASK_SETTINGS, "DASK_LOGGING__DISTRIBUTED": "error", **os.environ}
     with ExitStack() as stack:
         pid, file = stack.enter_context(scheduler())
         client = stack.enter_context(Client(scheduler_file=file, set_as_default=False))
         started = time.monotonic()
         farms = stack.enter_context(closing(Farms(client.scheduler.address, workers)))
-        report = {"workers": farms.workers, "registered_in": time.monotonic() - started}
+        registered = time.monotonic() - started
+        roles = {"client": [os.getpid()], "scheduler": [pid], "workers": farms.pids}
         workload = make()
         backend = Backend(executor=client, **workload.options)
         pace = workload.pace(workers, seconds)
@@ -154,26 +163,28 @@ def measure(make: Callable[[], Workload], workers: int, seconds: float) -> dict[
         workload.learn(backend)
         backend.sent = 0
         farms.keep(pace)
-        idle = Meter(pid)
-        time.sleep(_IDLE_SECONDS)
-        report["idle"] = idle.cpu() / _IDLE_SECONDS
-        return report | _run(workload, backend, farms, pid)
+        idle = _idle(roles)
+        return {"registered_in": registered, **idle, **_run(workload, backend, farms, roles)}
 
 
-def _run(workload: Workload, backend: Backend, farms: Farms, scheduler_pid: int) -> dict[str, Any]:
+def _idle(roles: dict[str, list[int]]) -> dict[str, float]:
+    """How much of a core each role takes while nothing runs: heartbeats, mostly."""
+    meters = {role: Meter(pids) for role, pids in roles.items()}
+    time.sleep(_IDLE_SECONDS)
+    return {f"{role}_idle": meter.cpu() / _IDLE_SECONDS for role, meter in meters.items()}
+
+
+def _run(
+    workload: Workload, backend: Backend, farms: Farms, roles: dict[str, list[int]]
+) -> dict[str, Any]:
     """Run a workload and say what it took."""
-    client, server = Meter(os.getpid()), Meter(scheduler_pid)
-    crowd = [Meter(process.pid or 0) for process in farms.processes]
+    meters = {role: Meter(pids) for role, pids in roles.items()}
     started = time.monotonic()
     workload.run(backend)
-    wall = time.monotonic() - started
-    report = {
-        "seconds": wall,
-        "client_cpu": client.cpu(), "client_growth": client.growth(),
-        "scheduler_cpu": server.cpu(), "scheduler_growth": server.growth(),
-        "scheduler_memory": server.memory(),
-        "farm_cpu": sum(meter.cpu() for meter in crowd),
-    }  # fmt: skip
+    report: dict[str, Any] = {"seconds": time.monotonic() - started}
+    for role, meter in meters.items():
+        report[f"{role}_cpu"], report[f"{role}_growth"] = meter.cpu(), meter.growth()
+        report[f"{role}_memory"] = meter.memory()
     report |= {"sent": backend.sent, "shared": backend.shared}
     report |= _work(farms.keep(Pace()), farms.workers)
     if isinstance(workload, Gradients):
@@ -182,12 +193,15 @@ def _run(workload: Workload, backend: Backend, farms: Farms, scheduler_pid: int)
 
 
 def _work(ran: list[Ran], workers: int) -> dict[str, Any]:
-    """What the workers did."""
-    span = max(task.ended for task in ran) - min(task.started for task in ran)
+    """What the workers did; ``begun`` is the seconds until as many tasks as workers had begun."""
+    starts = sorted(task.started for task in ran)
+    span = max(task.ended for task in ran) - starts[0]
     simulated = sum(task.seconds for task in ran)
     return {
+        "workers": workers,
         "tasks": len(ran),
         "tasks_per_second": len(ran) / span,
+        "begun": starts[min(workers, len(ran)) - 1] - starts[0],
         "simulated": simulated,
         "busy": simulated / (workers * span),
         "received": sum(task.size for task in ran),
@@ -214,17 +228,24 @@ def slopes(measured: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
 def show(name: str, report: dict[str, Any]) -> None:
     """Print a measurement."""
     print(
-        f"{name}: {report['busy']:.1%} busy, {report['tasks']} tasks, "
-        f"{report['tasks_per_second']:.1f}/s, {report['seconds']:.1f} s in all; "
-        f"client {report['client_cpu']:.1f} s and {report['client_growth']:.0f} MiB, "
-        f"scheduler {report['scheduler_cpu']:.1f} s and {report['scheduler_growth']:.0f} MiB "
-        f"(to {report['scheduler_memory']:.0f}, idle {report['idle']:.1%} of a core), "
-        f"workers {report['farm_cpu']:.1f} s; "
-        f"{report['sent'] / _MIB:.1f} MiB sent and {report['shared'] / 2**10:.1f} KiB "
-        f"to each worker, {report['received'] / _MIB:.1f} received"
-        + (f"; a gradient {report['gradient']:.2f} s" if "gradient" in report else ""),
-        flush=True,
+        f"{name}: {report['busy']:.1%} busy, all after {report['begun']:.1f} s; "
+        f"{report['tasks']} tasks, {report['tasks_per_second']:.1f}/s, in {report['seconds']:.1f} s"
     )
+    for role in ROLES:
+        idle = report[f"{role}_idle"]
+        each = (report[f"{role}_cpu"] - idle * report["seconds"]) / report["tasks"] * 1e3
+        print(
+            f"  {role}: {report[f'{role}_cpu']:.1f} s of processor, {idle:.1%} of a core at rest, "
+            f"{each:.2f} ms a task besides; {report[f'{role}_growth']:.0f} MiB more, "
+            f"{report[f'{role}_memory']:.0f} in the end"
+        )
+    print(
+        f"  sent {report['sent'] / _MIB:.1f} MiB, and {report['shared'] / 2**10:.1f} KiB to each "
+        f"worker; received {report['received'] / _MIB:.1f} MiB"
+    )
+    if "gradient" in report:
+        print(f"  a gradient took {report['gradient']:.2f} s (median)")
+    sys.stdout.flush()
 
 
 def main() -> None:
