@@ -1,6 +1,6 @@
 """A real scheduler and client with up to 1000 workers that wait instead of simulating.
 
-    make bench-scale                                       # to build/scale.json, about half an hour
+    make bench-scale                                       # to build/scale.json, about 20 minutes
     make bench-scale ARGS='--workers 1000 --workloads shots'
 
 What is measured is the client and the scheduler: all that aer_dask and Dask do for a run is real,
@@ -185,6 +185,7 @@ def _run(
     for role, meter in meters.items():
         report[f"{role}_cpu"], report[f"{role}_growth"] = meter.cpu(), meter.growth()
         report[f"{role}_memory"] = meter.memory()
+    report["scheduler_files"] = psutil.Process(*roles["scheduler"]).num_fds()
     report |= {"sent": backend.sent, "shared": backend.shared}
     report |= _work(farms.keep(Pace()), farms.workers)
     if isinstance(workload, Gradients):
@@ -241,7 +242,8 @@ def show(name: str, report: dict[str, Any]) -> None:
         )
     print(
         f"  sent {report['sent'] / _MIB:.1f} MiB, and {report['shared'] / 2**10:.1f} KiB to each "
-        f"worker; received {report['received'] / _MIB:.1f} MiB"
+        f"worker; received {report['received'] / _MIB:.1f} MiB; "
+        f"the scheduler has {report['scheduler_files']} files and connections open"
     )
     if "gradient" in report:
         print(f"  a gradient took {report['gradient']:.2f} s (median)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,11 +98,12 @@ class Shots(Workload):
 
 
 class Pubs(Workload):
-    """An estimator's pubs, of two rows and two observables."""
+    """An estimator's pubs, of two rows and two observables; so many rows in a task, if given."""
 
     count = 5_000
 
-    def __init__(self) -> None:
+    def __init__(self, per_task: int | None = None) -> None:
+        self._options = {"run_options": {"max_job_size": per_task}}
         ansatz = efficient_su2(2, reps=1).decompose()
         rows = np.random.default_rng(1).random((2, ansatz.num_parameters))
         self._pubs = [(ansatz, SparsePauliOp(["ZZ", "XX"]), rows)] * self.count
@@ -114,7 +117,8 @@ class Pubs(Workload):
         estimator.run(self._pubs[: LESSONS // 2]).result()
 
     def run(self, backend: Backend) -> None:
-        result = EstimatorV2.from_backend(backend).run(self._pubs).result()
+        estimator = EstimatorV2.from_backend(backend, options=self._options)
+        result = estimator.run(self._pubs).result()
         assert len(result) == self.count
 
 
@@ -168,6 +172,7 @@ def _bell(name: str) -> QuantumCircuit:
     return circuit
 
 
-WORKLOADS: dict[str, type[Workload]] = {
-    "circuits": Circuits, "shots": Shots, "pubs": Pubs, "gradients": Gradients,
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "circuits": Circuits, "shots": Shots, "pubs": Pubs, "pubs-apart": partial(Pubs, 2),
+    "gradients": Gradients,
 }  # fmt: skip
