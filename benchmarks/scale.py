@@ -16,7 +16,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -126,32 +126,35 @@ class Farms:
         """End them."""
         for process in self._processes:
             process.kill()
+            process.join()
 
 
 @contextmanager
-def scheduler() -> Iterator[tuple[int, str]]:
-    """A process of ``dask scheduler``; its id, and the file that has its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder, "scheduler.json"))
-        command = (
-            sys.executable, "-m", "dask", "scheduler", "--host", _HOST, "--port", "0",
-            "--dashboard-address", f"{_HOST}:0", "--scheduler-file", file,
-        )  # fmt: skip
-        process = subprocess.Popen(command)  # noqa: S603 (fixed arguments)
-        try:
-            yield process.pid, file
-        finally:
-            process.kill()
-            process.wait()
+def scheduler(file: Path) -> Iterator[int]:
+    """A process of ``dask scheduler``, which writes its address to a file; its id."""
+    command = (
+        sys.executable, "-m", "dask", "scheduler", "--host", _HOST, "--port", "0",
+        "--dashboard-address", f"{_HOST}:0", "--scheduler-file", str(file),
+    )  # fmt: skip
+    process = subprocess.Popen(command)  # noqa: S603 (fixed arguments)
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
 
 
 def measure(make: Callable[[], Workload], workers: int, seconds: float) -> dict[str, Any]:
     """Run a workload over workers that have so many seconds to simulate each."""
-    # of the processes that are started here; what the environment has goes before
-    os.environ |= {**DASK_SETTINGS, "DASK_LOGGING__DISTRIBUTED": "error", **os.environ}
     with ExitStack() as stack:
-        pid, file = stack.enter_context(scheduler())
-        client = stack.enter_context(Client(scheduler_file=file, set_as_default=False))
+        # workers that are killed leave their folders
+        folder = stack.enter_context(TemporaryDirectory())
+        # of the processes that are started here; what the environment has goes before
+        settings = {**DASK_SETTINGS, "DASK_LOGGING__DISTRIBUTED": "error", **os.environ}
+        os.environ |= {**settings, "DASK_TEMPORARY_DIRECTORY": folder}
+        file = Path(folder, "scheduler.json")
+        pid = stack.enter_context(scheduler(file))
+        client = stack.enter_context(Client(scheduler_file=str(file), set_as_default=False))
         started = time.monotonic()
         farms = stack.enter_context(closing(Farms(client.scheduler.address, workers)))
         registered = time.monotonic() - started
