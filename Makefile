@@ -52,6 +52,9 @@ bench-publish: ## commit-ready figures of the last bench: benchmarks/figures.jso
 growth: $(VENV)/ready ## measure the client's time per circuit for few and many, to build/growth.json
 	$(RUN) -W ignore benchmarks/growth.py
 
+bench-scale: $(VENV)/ready ## up to 1000 workers that only wait, over a real scheduler, to build/scale.json
+	$(RUN) -W ignore -m benchmarks.scale $(ARGS)
+
 # --- tests --------------------------------------------------------------------
 
 test: lint unit-test real-test ## all tests that need no Kubernetes: under 15 minutes on 2 cores
@@ -93,7 +96,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench bench-check bench-publish growth test lint fix unit-test real-test test-cluster clients conformance
+.PHONY: help setup lock smoke-test bench bench-check bench-publish growth bench-scale test lint fix unit-test real-test test-cluster clients conformance
 
 # --- chart ---
 

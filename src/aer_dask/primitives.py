@@ -99,7 +99,7 @@ class EstimatorV2(_OnExecutor, aer.EstimatorV2):  # type: ignore[misc]
 
     def _request(self, pub: EstimatorPub) -> Arguments:
         """The run that Aer's EstimatorV2 makes of a pub: all its Paulis saved, in one circuit."""
-        return pub.circuit, [_convert_parameter_bindings(pub)], {}, [tuple(_paulis(pub))]
+        return pub.circuit, [_convert_parameter_bindings(pub)], {}, [_paulis(pub)]
 
     def _evaluate(self, pub: EstimatorPub, result: Result) -> PubResult:
         """Expectation values from saved Paulis, as ``EstimatorV2._run_pub`` of Aer has them."""
@@ -193,9 +193,9 @@ class SamplerV2(_OnExecutor, aer.SamplerV2):  # type: ignore[misc]
         return results
 
 
-def _paulis(pub: EstimatorPub) -> list[str]:
+def _paulis(pub: EstimatorPub) -> tuple[str, ...]:
     """The Pauli strings of a pub's observables, each once, in the order in which they come."""
-    return list(dict.fromkeys(p for terms in pub.observables.ravel() for p in terms))
+    return tuple(dict.fromkeys(p for terms in pub.observables.ravel() for p in terms))
 
 
 def _sampling(shots: int, pubs: Sequence[SamplerPub]) -> Arguments:

@@ -147,7 +147,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
         """
         run = self._compiled([(circuits, parameter_binds, {})], run_options)
         executor = dispatcher(self._required_executor(run_options))
-        plan = run.planner(executor.slots(), executor.largest_memory()).plan()
+        capacity = executor.capacity()
+        plan = run.planner(capacity.slots, capacity.memory).plan()
         return plan.with_bytes([run.payload(task) for task in plan.tasks], run.shared)
 
     def _get_executor(self, **run_options: Any) -> Any:

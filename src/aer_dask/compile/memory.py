@@ -106,11 +106,11 @@ def memory(operations: Operations, method: str, config: dict[str, Any], *, sampl
     required = state_bytes(method, qubits, config.get("precision", "double"))
     working, saved = required, 0
     shot = _shot_bytes(bits, config, sampled=sampled)
-    for call in operations.saves:
+    for call, count in operations.saves_by_kind():
         item = _item_bytes(call, qubits, method, required)
         times, per_shot = _kept(call.subtype, bits, config["shots"], sampled=sampled)
-        saved += times * item
-        shot += per_shot * (item + _ARRAY * (call.operation != "save_expval"))
+        saved += count * times * item
+        shot += count * per_shot * (item + _ARRAY * (call.operation != "save_expval"))
         working = max(working, required + _transient(call, method) - item)
     if (last := next(operations.backwards(), None)) and _is_moved(last, method):
         working -= required

@@ -66,6 +66,10 @@ class Operations:
         """The operations that save data."""
         return [call for call in self._calls if call.is_save]
 
+    def saves_by_kind(self) -> Iterable[tuple[Call, int]]:
+        """The operations that save data, those that save equal amounts as one, and how many."""
+        return ((call, 1) for call in self.saves)
+
     @cached_property
     def measured(self) -> frozenset[int]:
         """The classical bits that measurements are written to."""
@@ -140,6 +144,9 @@ class ColumnOperations(Operations):
     @cached_property
     def saves(self) -> Sequence[Call]:
         return list(starmap(Call, self._columns.saves()))
+
+    def saves_by_kind(self) -> Iterable[tuple[Call, int]]:
+        return [(self.saves[0], len(self.saves))] if self.saves else ()
 
     @cached_property
     def measured(self) -> frozenset[int]:

@@ -21,6 +21,18 @@ class Lost:
     deaths: int = 0
 
 
+@dataclass(frozen=True)
+class Capacity:
+    """What an executor has at one moment.
+
+    ``slots`` are tasks that can run at once; 0 while there is no worker. ``memory`` is bytes for
+    simulations on the largest worker; None if that is not known.
+    """
+
+    slots: int
+    memory: int | None = None
+
+
 #: How a task ends: with its output, lost, or with what it raised.
 Outcome = bytes | bytearray | Lost | BaseException
 Callback = Callable[[Any], None]
@@ -30,12 +42,8 @@ class Dispatcher(ABC):
     """Sends the tasks of one job to an executor."""
 
     @abstractmethod
-    def slots(self) -> int:
-        """Tasks that can run at once; 0 while there is no worker."""
-
-    @abstractmethod
-    def largest_memory(self) -> int | None:
-        """Bytes for simulations on the largest worker; None if that is not known."""
+    def capacity(self) -> Capacity:
+        """What there is now."""
 
     @abstractmethod
     def begin(self, shared: bytes) -> None:

@@ -21,7 +21,7 @@ from ..compile import codec
 from ..errors import ExecutorError, VersionMismatchError, WorkerLostError
 from ..worker.preload import MEMORY, simulation_memory
 from ..worker.tasks import OptionsMissingError, simulate_on_worker
-from .base import Callback, Dispatcher, Lost, Outcome
+from .base import Callback, Capacity, Dispatcher, Lost, Outcome
 from .session import PATIENCE, session_of
 
 logger = logging.getLogger(__name__)
@@ -76,11 +76,10 @@ class DaskDispatcher(Dispatcher):
         self._refuse_unknown_workers()
         self._versions = tuple(versions.installed()[name] for name in versions.PACKAGES)
 
-    def slots(self) -> int:
-        return sum(worker["nthreads"] for worker in self._workers().values())
-
-    def largest_memory(self) -> int | None:
-        return max(map(_memory, self._workers().values()), default=None)
+    def capacity(self) -> Capacity:
+        workers = self._workers().values()
+        slots = sum(worker["nthreads"] for worker in workers)
+        return Capacity(slots, max(map(_memory, workers), default=None))
 
     def begin(self, shared: bytes) -> None:
         try:
@@ -132,7 +131,7 @@ class DaskDispatcher(Dispatcher):
     def await_workers(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self._session.connect(stop)
-            if stop.is_set() or self.slots():
+            if stop.is_set() or self.capacity().slots:
                 return
             stop.wait(_POLL)
 

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import ExecutorError, WorkerLostError
 from ..worker.child import children
 from ..worker.execute import simulate
-from .base import Callback, Dispatcher, Lost, Outcome
+from .base import Callback, Capacity, Dispatcher, Lost, Outcome
 
 
 class PoolDispatcher(Dispatcher):
@@ -27,11 +27,8 @@ class PoolDispatcher(Dispatcher):
         self._pool = pool
         self._shared = b""
 
-    def slots(self) -> int:
-        return int(getattr(self._pool, "_max_workers", None) or 1)
-
-    def largest_memory(self) -> int | None:
-        return None
+    def capacity(self) -> Capacity:
+        return Capacity(int(getattr(self._pool, "_max_workers", None) or 1))
 
     def begin(self, shared: bytes) -> None:
         self._shared = shared

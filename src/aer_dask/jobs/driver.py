@@ -22,7 +22,7 @@ from qiskit.result import Result
 
 from ..burst import burst
 from ..errors import InsufficientMemoryError, OutOfMemoryError, WorkerLostError
-from ..executors.base import Dispatcher, Lost
+from ..executors.base import Capacity, Dispatcher, Lost
 from ..runs.collect import Collector
 from ..runs.plan import Plan, Task
 from ..runs.run import Run
@@ -85,9 +85,10 @@ class Driver:
             Exception: what is wrong with the run or the workers.
         """
         self._started = time.monotonic()
-        if self._dispatcher.slots():
+        capacity = self._dispatcher.capacity()
+        if capacity.slots:
             try:
-                self._prepare()
+                self._prepare(capacity)
             except BaseException:
                 self._stop_tasks()
                 raise
@@ -164,7 +165,7 @@ class Driver:
             self._dispatcher.await_workers(self._stop)
             if self._stop.is_set():
                 return []
-            self._prepare()
+            self._prepare(self._dispatcher.capacity())
         self._send(list(range(len(self._tasks))))
         while self._futures and not self._stop.is_set():
             self._take_in(self._next_ended())
@@ -172,12 +173,11 @@ class Driver:
             return []
         return self._collector.results(self._job_id, time.monotonic() - self._started)
 
-    def _prepare(self) -> None:
+    def _prepare(self, capacity: Capacity) -> None:
         """Check the workers, plan and encode."""
-        memory = self._dispatcher.largest_memory()
         with burst():
-            plan = self._run.planner(self._dispatcher.slots(), memory).plan()
-        self._run.check_memory(plan.tasks, memory)
+            plan = self._run.planner(capacity.slots, capacity.memory).plan()
+        self._run.check_memory(plan.tasks, capacity.memory)
         self._dispatcher.begin(self._run.shared)
         with burst():
             for task in plan.tasks:
@@ -303,7 +303,7 @@ class Driver:
         if not cause.alone and self._memory.get(index, 0) < limit:
             self._memory[index] = limit  # all of it
             return
-        largest = self._dispatcher.largest_memory()
+        largest = self._dispatcher.capacity().memory
         if largest is not None and largest <= limit:
             raise InsufficientMemoryError(
                 f"Task {index} ({self._circuits(index)}) was killed for lack of memory on a worker "

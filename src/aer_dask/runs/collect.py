@@ -21,25 +21,30 @@ from .run import Run
 class _Collected:
     """What is there of one experiment: slices of its shots, by their first, or the whole."""
 
-    __slots__ = ("_whole", "slices")
+    __slots__ = ("_divisible", "_shots", "_whole", "slices")
 
     def __init__(self) -> None:
         self.slices: dict[int, RawResult] = {}
         self._whole = False
+        # kept up with each slice: there may be a hundred thousand
+        self._shots = 0
+        self._divisible = True
 
     def add(self, first_shot: int, result: RawResult, whole: bool) -> None:
         """Take in a slice, or a whole that replaces all slices, earlier and later ones."""
         if whole:
             self.slices, self._whole = {0: result}, True
-        elif not self._whole:
+        elif not self._whole and first_shot not in self.slices:
             self.slices[first_shot] = result
+            self._shots += result.get("shots", 0)  # a failed experiment reports none
+            some_other = next(iter(self.slices.values()))
+            self._divisible &= merge.were_divisible([some_other, result])
 
     def is_complete(self, shots: int) -> bool:
-        # a failed experiment reports no shots
-        return self._whole or sum(part.get("shots", 0) for part in self.slices.values()) == shots
+        return self._whole or self._shots == shots
 
     def were_divisible(self) -> bool:
-        return self._whole or merge.were_divisible(list(self.slices.values()))
+        return self._whole or self._divisible
 
     def slice(self, first_shot: int) -> RawResult:
         """A slice; the whole where the shots turned out not to be divisible."""

@@ -23,6 +23,8 @@ TASKS_PER_SLOT = 4
 SHARING_TASKS_PER_SLOT = 2
 #: A task shorter than this would spend over 5 % on its dispatch (about 15 ms).
 SHORTEST_TASK = 0.3
+#: A run shorter than this would be over on one worker before the others had answered.
+ROUND_TRIP = 0.01
 #: A task longer than this costs too much to repeat when its worker is lost.
 LONGEST_TASK = 60.0
 #: Into how many separately seeded blocks ``seed_policy="independent"`` cuts a circuit's shots.
@@ -170,6 +172,8 @@ class Planner:
 
     def _task_seconds(self) -> float:
         total = sum(map(self._seconds, range(len(self.experiments))))
+        if total <= ROUND_TRIP:
+            return ROUND_TRIP
         share = total / (max(self.slots, 1) * TASKS_PER_SLOT)
         if self.slots > 1:
             # few long tasks beat many short ones, but every slot should have one
