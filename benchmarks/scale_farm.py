@@ -93,7 +93,7 @@ class Simulation:
 
 def _rows(call: ControllerCall) -> list[int]:
     """Of each circuit of a call, how many results it has."""
-    return [len(bindings[0][1]) if bindings else 1 for bindings in call.bindings]
+    return [bindings.rows for bindings in call.bindings]
 
 
 def _output(call: ControllerCall, pace: Pace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import random_unitary
+from qiskit_aer import AerError
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from aer_dask import AerSimulator, InsufficientMemoryError
@@ -146,6 +147,15 @@ def test_parameterised_global_phases_come_out_as_in_plain_aer():
     circuit.save_statevector()
     binds = [{phase: [0.3, 0.6, 0.9, 1.2], angle: [1.0, 2.0, 3.0, 4.0]}]
     assert_same([circuit], binds, seed_simulator=1, sizes={"max_job_size": 1})
+
+
+def test_parameters_with_different_numbers_of_values_are_refused_in_a_sentence():
+    one, two = Parameter("one"), Parameter("two")
+    circuit = QuantumCircuit(1)
+    circuit.u(one, two, 0.0, 0)
+    circuit.measure_all()
+    with pytest.raises(AerError, match="different numbers of values: 2, 3"):
+        in_pieces([circuit], [{one: [0.1, 0.2, 0.3], two: [0.1, 0.2]}])
 
 
 def test_noise_that_spreads_to_other_qubits_keeps_all_qubits():

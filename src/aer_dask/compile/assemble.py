@@ -23,7 +23,7 @@ from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends import controller_wrappers as aer
 
 from . import codec, columns, program
-from .codec import Binding
+from .bindings import GLOBAL_PHASE, Bindings, row
 from .columns import RZ, Columns, Place
 from .method import is_automatic
 from .noise import NO_NOISE, NoiseFacts
@@ -40,7 +40,7 @@ class Compiled:
 
     data: bytes
     prediction: Prediction
-    bindings: list[Binding]
+    bindings: Bindings
     header: dict[str, Any]
 
     @property
@@ -56,12 +56,12 @@ class Compiled:
     @property
     def binds_phase(self) -> bool:
         """Whether the global phase differs from row to row."""
-        return any(at == aer.AerConfig.GLOBAL_PHASE_POS for (at, _), _ in self.bindings[:1])
+        return self.bindings.phases() is not None
 
     @property
     def rows(self) -> int:
         """How many results the circuit has: one, or one for each row of parameter values."""
-        return len(self.bindings[0][1]) if self.bindings else 1
+        return self.bindings.rows
 
 
 class Request(NamedTuple):
@@ -181,9 +181,9 @@ class Assembler:
         assembled = []
         for index, circuit in enumerate(circuits):
             compiled, header, places = self._program(circuit, read[index])
-            bindings = [(tuple(where), _row(values)) for where, values in tables[index]]
+            bindings = _given(tables[index])
             if request.parameter_binds:
-                bindings = list(_bind(places, request.parameter_binds[index]))
+                bindings = _bind(places, request.parameter_binds[index])
             header["metadata"] = circuit.metadata
             # encoded at once: thousands of small objects that stay make Python's collector busy
             data = codec.encode(compiled, compress=read[index] is None)
@@ -288,24 +288,27 @@ def _places(circuit: QuantumCircuit, index_map: list[int]) -> Iterator[Place]:
     """
     if not circuit.num_parameters:
         return iter(())
-    places = [(aer.AerConfig.GLOBAL_PHASE_POS, -1, circuit.global_phase)]
+    places = [(GLOBAL_PHASE, -1, circuit.global_phase)]
     for index, instruction in zip(index_map, circuit.data, strict=True):
         parameters = enumerate(instruction.operation.params)
         places += [(index, position, value) for position, value in parameters]
     return (place for place in places if columns.is_open(place[2]))
 
 
-def _bind(places: Iterable[Place], binds: dict[Any, Any]) -> Iterator[Binding]:
-    """The values of every parameter of every instruction, by rows.
+def _given(table: Iterable[tuple[tuple[int, int], Any]]) -> Bindings:
+    """Bindings in Aer's own form."""
+    places = [(*where, column) for column, (where, _) in enumerate(table)]
+    return Bindings.of(places, [row(values) for _, values in table])
 
-    An expression is evaluated once, and not for each instruction that has it (an ansatz repeats a
-    few hundred of them ten thousand times).
-    """
-    values_of: dict[Any, np.ndarray] = {}
-    for index, position, value in places:
-        if value not in values_of:
-            values_of[value] = _values(value, binds)
-        yield (index, position), values_of[value]
+
+def _bind(places: Iterable[Place], binds: dict[Any, Any]) -> Bindings:
+    """The values of every parameter of every instruction; each expression is evaluated once."""
+    columns_of: dict[ParameterExpression, int] = {}
+    bound = [
+        (instruction, position, columns_of.setdefault(expression, len(columns_of)))
+        for instruction, position, expression in places
+    ]
+    return Bindings.of(bound, [_values(expression, binds) for expression in columns_of])
 
 
 def _header(circuit: QuantumCircuit, compiled: Columns) -> dict[str, Any]:
@@ -333,14 +336,9 @@ def _with_saves(circuit: QuantumCircuit, paulis: tuple[str, ...]) -> QuantumCirc
 def _values(value: ParameterExpression, binds: dict[Any, Any]) -> np.ndarray:
     """A parameter's values, or an expression's, for every row."""
     if value in binds:
-        return _row(binds[value])
+        return row(binds[value])
     if not binds:
         raise AerError("The element of parameter_binds is empty.")  # Aer's own sentence
     rows = len(next(iter(binds.values())))
     known = value.parameters & binds.keys()
-    return _row([float(value.bind({p: binds[p][row] for p in known})) for row in range(rows)])
-
-
-def _row(values: Any) -> np.ndarray:
-    """Parameter values as Aer binds them: a vector of doubles, one for each row."""
-    return np.asarray(values, dtype=float).ravel()
+    return row([float(value.bind({p: binds[p][at] for p in known})) for at in range(rows)])

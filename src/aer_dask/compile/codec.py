@@ -16,10 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-#: One bound parameter of a circuit: the (instruction, parameter) position and a value per row.
-Binding = tuple[tuple[int, int], np.ndarray]
+from .bindings import Bindings
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class ControllerCall:
 
     batch: int
     programs: list[bytes]
-    bindings: list[list[Binding]]
+    bindings: list[Bindings]
     phases: list[float]
     seed: int
     shots: int

@@ -18,7 +18,8 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
-from qiskit_aer.backends.controller_wrappers import AerConfig
+
+from .bindings import GLOBAL_PHASE
 
 #: The gates of Aer's compiler (``_assemble_op`` in qiskit_aer/backends/aer_compiler.py) of which
 #: Qiskit has a standard gate of the same name.
@@ -150,7 +151,7 @@ def read(
     values = list(chain.from_iterable(map(_params, instructions)))
     codes = bytes(map(CODES.__getitem__, names))
     phase = circuit.global_phase
-    places: list[Place] = [(AerConfig.GLOBAL_PHASE_POS, -1, phase)] if is_open(phase) else []
+    places: list[Place] = [(GLOBAL_PHASE, -1, phase)] if is_open(phase) else []
     if data.num_parameters():
         places += _taken_out(values, codes)
     try:

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qiskit_aer import AerSimulator
-from qiskit_aer.backends.controller_wrappers import AerConfig
 
 from ..compile import codec
 from ..compile.assemble import Batch, Compiled
-from ..compile.codec import Binding, ControllerCall
+from ..compile.codec import ControllerCall
 from ..errors import InsufficientMemoryError
 from .costs import CostModel
 from .experiments import Experiment, expand
@@ -111,7 +110,7 @@ class Run:
         return ControllerCall(
             number,
             [circuits[index].data for index in spans],
-            [_rows(circuits[index].bindings, r[0], r[-1] + 1) for index, r in spans.items()],
+            [circuits[index].bindings.part(r[0], r[-1] + 1) for index, r in spans.items()],
             [_phase(circuits[index], r[0]) for index, r in spans.items()],
             piece.seed,
             piece.shots,
@@ -141,17 +140,8 @@ def _phase(circuit: Compiled, first_row: int) -> float:
     phase of the row before (controllers/controller_execute.hpp). A slice that starts later has to
     start where that leaves it.
     """
-    if first_row > 0:
-        for (instruction, _), values in circuit.bindings:
-            if instruction == AerConfig.GLOBAL_PHASE_POS:
-                return float(values[first_row - 1])
-    return circuit.phase
-
-
-def _rows(bindings: list[Binding], start: int, stop: int) -> list[Binding]:
-    """Some rows of the bindings; one object for one set of values, so that it is pickled once."""
-    slices = {id(values): values[start:stop] for _, values in bindings}
-    return [(where, slices[id(values)]) for where, values in bindings]
+    phases = circuit.bindings.phases()
+    return circuit.phase if phases is None or not first_row else float(phases[first_row - 1])
 
 
 def _size(size: int) -> str:

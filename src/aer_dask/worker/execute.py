@@ -8,19 +8,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from qiskit_aer.backends import controller_wrappers as aer
 from qiskit_aer.backends.backend_utils import LIBRARY_DIR
 
 from ..compile import codec
+from ..compile.bindings import GLOBAL_PHASE, Table
 from ..compile.codec import ControllerCall
 from ..compile.columns import Columns
 from ..compile.noise import met_by
 from ..compile.seeds import seed_of
 from .prefix import Rows, SharedRun, best_route
-from .templates import Table, Template, Templates, build
+from .templates import Template, Templates, build
 
-GLOBAL_PHASE = aer.AerConfig.GLOBAL_PHASE_POS
 _templates = Templates()
 
 
@@ -122,8 +121,8 @@ def _circuits(call: ControllerCall, options: dict[str, Any]) -> tuple[list[Templ
     bound_by_aer = options.get("runtime_parameter_bind_enable")
     templates, tables = [], []
     for data, phase, bindings in zip(call.programs, call.phases, call.bindings, strict=True):
-        table = [(position, np.asarray(values).tolist()) for position, values in bindings]
-        if bound_by_aer or any(index == GLOBAL_PHASE for (index, _), _ in table):
+        table = bindings.table()
+        if bound_by_aer or bindings.phases() is not None:
             # the controller writes phases into the circuit
             template = build(data)
             template.circuit.global_phase_angle = phase

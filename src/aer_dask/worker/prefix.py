@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile.codec import Binding
+from ..compile.bindings import Bindings, Table
 from ..compile.columns import Columns
 from ..compile.duration import evolution
 from ..compile.sharing import STATES, last_cut
-from .templates import Table, Template, circuit_of
+from .templates import Template, circuit_of
 
 #: Seconds to make one operation of an ``AerCircuit``, and to hand over one amplitude of a state.
 _BUILD, _AMPLITUDE = 4.5e-6, 1e-7
@@ -40,22 +40,24 @@ class Leg(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """The values of a circuit's parameters: a row for each result, a column for each place.
+    """Rows of values, one for each result, whose columns stand in the order of their use.
 
-    ``instructions`` are those of the columns, in order, and ``positions`` the parameter of each.
+    ``first_uses`` are the instructions that use a column first.
     """
 
+    bindings: Bindings
     values: np.ndarray
-    instructions: np.ndarray
-    positions: tuple[int, ...]
+    first_uses: np.ndarray
 
     @classmethod
-    def of(cls, bindings: Sequence[Binding]) -> Rows:
+    def of(cls, bindings: Bindings) -> Rows:
         """The rows that are bound to a circuit."""
+        columns, places = np.unique(bindings.columns, return_index=True)
+        order = np.argsort(places)
         return cls(
-            np.stack([values for _, values in bindings], axis=1),
-            np.array([instruction for (instruction, _), _ in bindings]),
-            tuple(position for (_, position), _ in bindings),
+            bindings,
+            bindings.values[:, columns[order]],
+            bindings.instructions[places[order]],
         )
 
     def order(self) -> np.ndarray:
@@ -69,7 +71,7 @@ class Rows:
         """
         bits = np.ascontiguousarray(self.values[order]).view(np.uint64)
         differ = bits[1:] != bits[:-1]
-        first = self.instructions[differ.argmax(axis=1)]
+        first = self.first_uses[differ.argmax(axis=1)]
         return np.where(differ.any(axis=1), np.minimum(first, end), end).tolist()  # type: ignore[no-any-return]
 
 
@@ -193,16 +195,12 @@ class SharedRun:
 
     def _table(self, leg: Leg) -> Table:
         """The values of the leg's row, at the places where the leg's circuit has them."""
-        first = int(np.searchsorted(self._rows.instructions, leg.start))
-        instructions = self._rows.instructions[first:]
-        places = instructions - leg.start + np.searchsorted(leg.saves, instructions, side="right")
-        places += bool(leg.start)
-        values = self._rows.values[leg.row, first:].tolist()
-        positions = self._rows.positions[first:]
-        return [
-            ((place, position), [value])
-            for place, position, value in zip(places.tolist(), positions, values, strict=True)
-        ]
+        table = self._rows.bindings.part(leg.row, leg.row + 1)
+        first = int(np.searchsorted(table.instructions, leg.start))
+        instructions = table.instructions[first:]
+        saved_before = np.searchsorted(leg.saves, instructions, side="right")
+        moved = instructions - leg.start + bool(leg.start) + saved_before
+        return Bindings(moved, table.positions[first:], table.columns[first:], table.values).table()
 
 
 def _take_states(result: dict[str, Any], cuts: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:

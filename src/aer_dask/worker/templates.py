@@ -20,8 +20,6 @@ from ..compile.columns import Columns
 from ..compile.operations import operations_of
 from ..compile.program import NAME, Program
 
-#: Values bound to one circuit: the place of each, and a value for each row.
-Table = list[tuple[tuple[int, int], list[float]]]
 #: Operations of the circuits that are kept, at about 600 bytes each.
 MOST_OPERATIONS = 100_000
 
