@@ -14,7 +14,6 @@ from qiskit_aer.backends.backend_utils import LIBRARY_DIR
 from ..compile import codec
 from ..compile.bindings import GLOBAL_PHASE, Table
 from ..compile.codec import ControllerCall
-from ..compile.columns import Columns
 from ..compile.noise import met_by
 from ..compile.seeds import seed_of
 from .prefix import Rows, SharedRun, best_route
@@ -84,12 +83,12 @@ def _in_common(call: ControllerCall, options: dict[str, Any]) -> dict[str, Any] 
     """
     (data,), (bindings,) = call.programs, call.bindings
     template = _templates.get(data)
-    assert isinstance(template.program, Columns)
+    assert template.columns is not None
     rows = Rows.of(bindings)
-    legs = best_route(template.program, rows)
+    legs = best_route(template.columns, rows)
     if legs is None:
         return None
-    phase = [((GLOBAL_PHASE, -1), [template.program.global_phase_angle])]
+    phase = [((GLOBAL_PHASE, -1), [template.columns.global_phase_angle])]
 
     def execute(circuit: Any, table: Table, row: int) -> dict[str, Any]:
         seed = {"method": "statevector", "seed_simulator": seed_of(call.seed, row)}

@@ -144,8 +144,8 @@ class SharedRun:
     """
 
     def __init__(self, template: Template, rows: Rows, execute: Execute) -> None:
-        assert isinstance(template.program, Columns)
-        self._columns, self._rows, self._execute = template.program, rows, execute
+        assert template.columns is not None
+        self._columns, self._rows, self._execute = template.columns, rows, execute
         self._states: dict[int, np.ndarray] = {}
         self._circuits: dict[int, Any] = {0: template.circuit}
 

@@ -10,31 +10,32 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from qiskit_aer.backends import controller_wrappers as aer
 
 from ..compile import codec
 from ..compile.columns import Columns
-from ..compile.operations import operations_of
+from ..compile.operations import Operations, operations_of
 from ..compile.program import NAME, Program
 
 #: Operations of the circuits that are kept, at about 600 bytes each.
 MOST_OPERATIONS = 100_000
+#: The methods of ``AerCircuit`` whose operations take more than that: states and matrices.
+_LARGE = frozenset({"diagonal", "initialize", "kraus", "multiplexer", "superop", "unitary"})
 
 
 @dataclass(frozen=True)
 class Template:
-    """A circuit as Aer has it, and the program that it was made from."""
+    """A circuit as Aer has it.
+
+    ``columns`` are what it was made from, if that was columns; ``qubits`` those that its operations
+    touch.
+    """
 
     circuit: Any
-    program: Program | Columns
-
-    @cached_property
-    def qubits(self) -> frozenset[int]:
-        """The qubits that its operations touch."""
-        return operations_of(self.program).touched
+    columns: Columns | None
+    qubits: frozenset[int]
 
 
 class Templates:
@@ -53,20 +54,32 @@ class Templates:
         if data in self._kept:
             self._kept.move_to_end(data)
             return self._kept[data][0]
-        template = build(data)
-        size = len(operations_of(template.program))
-        self._kept[data] = template, size
-        self._operations += size
-        while self._operations > self._most and len(self._kept) > 1:
+        program: Program | Columns = codec.decode(data)
+        template, operations = _template(program), operations_of(program)
+        if self._is_too_large(operations):
+            return template
+        self._kept[data] = template, len(operations)
+        self._operations += len(operations)
+        while self._operations > self._most:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._operations -= dropped
         return template
 
+    def _is_too_large(self, operations: Operations) -> bool:
+        return len(operations) > self._most or any(
+            name in _LARGE or name.startswith("set_") for name in operations.methods
+        )
+
 
 def build(data: bytes) -> Template:
     """A new template of an encoded program."""
-    program: Program | Columns = codec.decode(data)
-    return Template(circuit_of(program, program.calls()), program)
+    return _template(codec.decode(data))
+
+
+def _template(program: Program | Columns) -> Template:
+    circuit = circuit_of(program, program.calls())
+    columns = program if isinstance(program, Columns) else None
+    return Template(circuit, columns, operations_of(program).touched)
 
 
 def circuit_of(program: Program | Columns, calls: Iterable[tuple[str, tuple[Any, ...]]]) -> Any:
