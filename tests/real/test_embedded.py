@@ -24,8 +24,8 @@ from tests.circuits import bell, pauli_noise, volume
 
 if __name__ == "__main__":
     with EmbeddedCluster(workers=1) as cluster:
-        print("up", flush=True)
         try:
+            print("up", flush=True)  # in here: it is interrupted as soon as this is read
             time.sleep(60)
         except KeyboardInterrupt:
             print(AerSimulator(executor=cluster).run(bell()).result(30).success, flush=True)
