@@ -1,5 +1,8 @@
 """Every shot of every circuit is in exactly one task, with Aer's own seed."""
 
+import heapq
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,7 +84,21 @@ def test_a_job_too_small_to_gain_is_one_task():
 
 def test_work_is_cut_into_a_few_tasks_for_each_slot():
     assert 3 * 2 <= len(plan(HEAVY, 1, 2000, slots=2).tasks) <= 5 * 2
-    assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 5 * 2
+    assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 6 * 2
+
+
+@pytest.mark.parametrize(
+    ("count", "each", "slots"),
+    [(10_000, 10.0, 1000), (1000, 0.7, 60), (5000, 1.0, 1000), (700, 3.0, 9)],
+)
+def test_workers_end_at_about_the_same_time(count, each, slots):
+    prediction = Prediction(3, "statevector", Memory(), Duration(each, 0.0), False, False)
+    experiments = [Experiment(0, i, 0, i, 1, prediction) for i in range(count)]
+    free = [0.0] * slots
+    for task in Planner(experiments, slots, seconds).plan().tasks:
+        heapq.heappush(free, heapq.heappop(free) + len(task.experiments()) * each)
+    whole_rounds = math.ceil(count / slots) * each  # no cut of theirs could take less
+    assert max(free) <= 1.1 * whole_rounds
 
 
 @pytest.mark.parametrize("batches", [1, 1000])

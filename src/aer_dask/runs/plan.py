@@ -140,20 +140,20 @@ class Planner:
             AerError: if ``max_shot_size`` makes more than :data:`MOST_TASKS`.
         """
         self._refuse_too_many()
-        target = self._task_seconds()
+        share, left = self._shares()
         tasks: list[Task] = []
         group: list[int] = []
         filled, output = 0.0, 0
         for index in range(len(self.experiments)):
-            seconds = self._seconds(index)
-            pieces = list(self._pieces(index, target))
+            seconds, target = self._seconds(index), self._target(index, share, left)
+            left -= seconds
+            pieces = list(self._pieces(index, share))
             if len(pieces) > 1:
                 tasks += self._grouped(group, filled)
                 group, filled, output = [], 0.0, 0
-                tasks += self._packed(index, pieces, target)
+                tasks += self._packed(index, pieces, share)
                 continue
-            length = target * self._length(index)
-            if group and self._is_full(group, index, filled + seconds / 2, length, output):
+            if group and self._is_full(group, index, filled + seconds / 2, target, output):
                 tasks += self._grouped(group, filled)
                 group, filled, output = [], 0.0, 0
             group.append(index)
@@ -170,15 +170,27 @@ class Planner:
         experiment = self.experiments[index]
         return self.seconds(experiment.prediction, experiment.shots if shots is None else shots)
 
-    def _task_seconds(self) -> float:
+    def _target(self, index: int, share: float, left: float) -> float:
+        """Seconds of a task of whole experiments when so many are left.
+
+        Shorter towards the end, so that workers end at about the same time.
+        """
+        if self._can_share(index):
+            return share * TASKS_PER_SLOT / SHARING_TASKS_PER_SLOT
+        if share <= SHORTEST_TASK:
+            return share
+        return max(min(share, left / (2 * max(self.slots, 1))), share / 4, SHORTEST_TASK)
+
+    def _shares(self) -> tuple[float, float]:
+        """Seconds of one task, and of all together."""
         total = sum(map(self._seconds, range(len(self.experiments))))
         if total <= ROUND_TRIP:
-            return ROUND_TRIP
+            return ROUND_TRIP, total
         share = total / (max(self.slots, 1) * TASKS_PER_SLOT)
         if self.slots > 1:
             # few long tasks beat many short ones, but every slot should have one
             share = max(share, min(SHORTEST_TASK, total / self.slots))
-        return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK)
+        return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK), total
 
     def _refuse_too_many(self) -> None:
         """No plan of more tasks than a scheduler can hold, which takes hours without a word."""
@@ -277,10 +289,6 @@ class Planner:
             for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
         ]  # fmt: skip
         return [self._task(pieces, seconds)]
-
-    def _length(self, index: int) -> float:
-        """How much longer a task of such experiments should be than others."""
-        return TASKS_PER_SLOT / SHARING_TASKS_PER_SLOT if self._can_share(index) else 1.0
 
     def _can_share(self, index: int) -> bool:
         """Whether the row of an experiment shares what it has in common with its neighbours.
