@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import qiskit_aer
@@ -148,8 +149,11 @@ class AerSimulator(qiskit_aer.AerSimulator):
         run = self._compiled([(circuits, parameter_binds, {})], run_options)
         executor = dispatcher(self._required_executor(run_options))
         capacity = executor.capacity()
-        plan = run.planner(capacity.slots, capacity.memory).plan()
-        return plan.with_bytes([run.payload(task) for task in plan.tasks], run.shared)
+        with burst():
+            portions = list(run.tasks(run.planner(capacity.slots, capacity.memory)))
+            tasks = tuple(chain.from_iterable(portions))
+            payloads = [run.payload(task) for task in tasks]
+        return Plan(tasks, tuple(run.experiments)).with_bytes(payloads, run.shared)
 
     def _get_executor(self, **run_options: Any) -> Any:
         return portable.unpacked(super()._get_executor(**run_options))

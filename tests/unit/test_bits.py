@@ -15,7 +15,6 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 from aer_dask import AerSimulator, InsufficientMemoryError
 from aer_dask.runs.collect import Collector
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.run import Run
 from aer_dask.testing import differences
 from aer_dask.worker.execute import simulate
 from tests.circuits import (
@@ -33,7 +32,7 @@ from tests.circuits import (
     saving,
     volume,
 )
-from tests.compiling import assemble, with_saves
+from tests.compiling import assemble, compiled_run, with_saves
 
 
 def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", options=None,
@@ -44,7 +43,7 @@ def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", 
              if k in run_options}  # fmt: skip
     paulis = run_options.pop("paulis", None)
     batch = assemble(backend, circuits, binds, run_options, paulis)
-    run = Run(backend, [batch], RunOptions.of(None, sizes))
+    run = compiled_run(backend, [batch], RunOptions.of(None, sizes))
     collector, again = Collector(run), []
     for task in reversed(run.planner(slots).plan().tasks):
         again += collector.add(task, simulate(run.payload(task), run.shared))
@@ -208,7 +207,9 @@ def test_what_cannot_be_split_is_run_whole(kind):
 def test_a_slice_that_comes_after_the_whole_that_replaced_it_changes_nothing():
     backend = AerSimulator(method="statevector")
     options = {"shots": 30, "seed_simulator": 1, "memory": True}
-    run = Run(backend, [assemble(backend, [mid_circuit()], None, options)], RunOptions(None, 10))
+    run = compiled_run(
+        backend, [assemble(backend, [mid_circuit()], None, options)], RunOptions(None, 10)
+    )
     collector = Collector(run)
     slices, whole = run.planner(2).plan().tasks, run.planner(2).whole(0)
     for task in (slices[0], whole, slices[1], slices[0]):
@@ -222,7 +223,7 @@ def test_memory_is_checked_for_all_batches_of_a_run():
     batches = [assemble(backend, [volume(n)], None, {"shots": 1}) for n in (15, 2)]
 
     def check(available):
-        run = Run(backend, batches)
+        run = compiled_run(backend, batches)
         run.check_memory(run.planner(2, available).plan().tasks, available)
 
     check(2**19 + 1000)

@@ -7,12 +7,11 @@ import pytest
 
 from aer_dask.compile import codec
 from aer_dask.errors import WorkerLostError
-from aer_dask.runs.run import Run
 from aer_dask.worker.child import Children
 from aer_dask.worker.execute import simulate
 from aer_dask.worker.serve import CHUNK
 from tests.circuits import bell, plain, volume
-from tests.compiling import assemble
+from tests.compiling import assemble, compiled_run
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def children():
 def task():
     """An encoded task and what it shares."""
     backend = plain()
-    run = Run(backend, [assemble(backend, [bell()], None, {"seed_simulator": 1})])
+    run = compiled_run(backend, [assemble(backend, [bell()], None, {"seed_simulator": 1})])
     return run.payload(run.planner(1).plan().tasks[0]), run.shared
 
 
@@ -78,7 +77,7 @@ def test_an_exception_that_cannot_be_pickled_is_told_by_its_text(children, task)
 def test_a_result_larger_than_a_chunk_arrives_whole(children):
     circuit = volume(18).remove_final_measurements(inplace=False)
     circuit.save_statevector()
-    run = Run(plain(), [assemble(plain(), [circuit], None, {"seed_simulator": 1})])
+    run = compiled_run(plain(), [assemble(plain(), [circuit], None, {"seed_simulator": 1})])
     task = run.payload(run.planner(1).plan().tasks[0]), run.shared
     found, expected = codec.decode(children.run("large", *task)), codec.decode(simulate(*task))
     vectors = [output["results"][0]["data"]["statevector"] for output in (found, expected)]
@@ -87,7 +86,7 @@ def test_a_result_larger_than_a_chunk_arrives_whole(children):
 
 
 def test_a_child_that_was_left_in_the_middle_of_a_task_never_answers_another(children, task):
-    long = Run(
+    long = compiled_run(
         plain(), [assemble(plain(), [volume(16)], None, {"shots": 2000, "seed_simulator": 1})]
     )
     payload = long.payload(long.planner(1).plan().tasks[0])

@@ -14,10 +14,9 @@ from aer_dask import InsufficientMemoryError
 from aer_dask.compile.memory import AMPLITUDES, ITEMS
 from aer_dask.runs.experiments import BEYOND_ANY_WORKER
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.run import Run
 from aer_dask.worker.child import Children
 from tests.circuits import bell, parameterised, plain
-from tests.compiling import assemble
+from tests.compiling import assemble, compiled_run
 
 MIB = 2**20
 #: What a 1 GiB worker has left for simulations.
@@ -140,7 +139,9 @@ WRITTEN = ("sampled shots", "many outcomes")
 def task_of(circuit, **options):
     backend = AerSimulator()
     options = {"seed_simulator": 1, **options}
-    run = Run(backend, [assemble(backend, [circuit], None, options)], RunOptions(None, 10**9))
+    run = compiled_run(
+        backend, [assemble(backend, [circuit], None, options)], RunOptions(None, 10**9)
+    )
     (task,) = run.planner(1).plan().tasks
     return task, (run.payload(task), run.shared)
 
@@ -188,7 +189,7 @@ def test_every_save_that_aer_lists_has_its_memory():
 
 
 def refuse(circuit, binds=None, available=SMALL_WORKER, **options):
-    run = Run(plain(), [assemble(plain(), [circuit], binds, options)])
+    run = compiled_run(plain(), [assemble(plain(), [circuit], binds, options)])
     run.check_memory(run.planner(2, available).plan().tasks, available)
 
 
@@ -207,7 +208,7 @@ def test_what_no_worker_could_hold_is_left_to_aer():
 
 def test_results_of_one_task_are_held_together():
     backend, circuits = plain(), [ending("save_statevector")(20)[0]] * 6
-    run = Run(backend, [assemble(backend, circuits, None, {"shots": 1})], RunOptions(6))
+    run = compiled_run(backend, [assemble(backend, circuits, None, {"shots": 1})], RunOptions(6))
     (task,) = run.planner(1).plan().tasks
     assert task.memory == 6 * 2 * 16 * 2**20
     tasks = run.planner(1, 100 * MIB).plan().tasks
@@ -228,7 +229,7 @@ def test_rows_of_parameters_that_cannot_be_parted_are_refused_together():
 def test_shots_are_cut_so_that_their_results_fit():
     circuit, _ = ending("save_statevector", shots=20, pershot=True)(16)
     backend = plain(method="statevector")
-    run = Run(backend, [assemble(backend, [circuit], None, {"shots": 100})])
+    run = compiled_run(backend, [assemble(backend, [circuit], None, {"shots": 100})])
     tasks = run.planner(1, 50 * MIB).plan().tasks
     assert max(task.memory for task in tasks) <= 50 * MIB
     assert sum(piece.shots for task in tasks for piece in task.pieces) == 100

@@ -5,9 +5,8 @@ import pytest
 from qiskit_aer import AerError
 
 from aer_dask import AerSimulator, InsufficientMemoryError
-from aer_dask.runs.run import Run
 from tests.circuits import bell, volume
-from tests.compiling import assemble
+from tests.compiling import assemble, compiled_run
 
 
 def test_a_wrong_seed_policy_is_refused_without_an_executor_too():
@@ -20,7 +19,7 @@ def test_a_wrong_seed_policy_is_refused_without_an_executor_too():
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.uint64])
 def test_shots_may_be_a_number_of_numpy(kind):
     batch = assemble(AerSimulator(), [bell()], None, {"shots": kind(200), "memory": True})
-    task = Run(AerSimulator(), [batch]).planner(1).plan().tasks[0]
+    task = compiled_run(AerSimulator(), [batch]).planner(1).plan().tasks[0]
     assert (task.pieces[0].shots, batch.shots) == (200, 200)
 
 
@@ -29,8 +28,8 @@ def test_each_batch_of_a_run_has_its_own_rule_of_memory():
     bounded = assemble(backend, [volume(2)], None, {"max_memory_mb": 1})
     free = assemble(backend, [volume(6)], None, {})
     for batches in ([bounded, free], [free, bounded]):
-        run = Run(backend, batches)
+        run = compiled_run(backend, batches)
         with pytest.raises(InsufficientMemoryError, match="6 qubits"):
             run.check_memory(run.planner(1).plan().tasks, 16 * 2**5)
-    run = Run(backend, [bounded])
+    run = compiled_run(backend, [bounded])
     run.check_memory(run.planner(1).plan().tasks, 0)

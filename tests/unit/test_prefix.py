@@ -10,10 +10,9 @@ from qiskit.circuit.library import efficient_su2
 
 from aer_dask.compile import columns, sharing
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.run import Run
 from aer_dask.worker import execute, prefix
 from tests.circuits import pauli_noise, plain
-from tests.compiling import assemble
+from tests.compiling import assemble, compiled_run
 from tests.unit.test_bits import assert_same
 
 
@@ -125,14 +124,14 @@ def test_rows_share_nothing_where_bits_or_memory_forbid_it(why, shared_runs):
     batch = assemble(backend, [circuit], [shift(circuit)], {"shots": 5}, paulis)
     options = RunOptions(prefix_sharing=why != "switched off")
     memory = 2000 if why == "a small worker" else None
-    tasks = Run(backend, [batch], options).planner(1, memory).plan().tasks
+    tasks = compiled_run(backend, [batch], options).planner(1, memory).plan().tasks
     assert not any(piece.shares for task in tasks for piece in task.pieces)
 
 
 def test_memory_counts_the_states_that_are_kept():
     circuit = efficient_su2(12, reps=2)
     batch = assemble(plain(method="statevector"), [circuit], [shift(circuit)], {}, [("Z" * 12,)])
-    (task,) = Run(plain(), [batch], RunOptions(max_job_size=1000)).planner(1).plan().tasks
+    (task,) = compiled_run(plain(), [batch], RunOptions(max_job_size=1000)).planner(1).plan().tasks
     assert task.memory > sharing.STATES * 16 * 2**12
 
 

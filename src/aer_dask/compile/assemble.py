@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
@@ -80,12 +80,25 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """One ``run`` call, compiled; ``config`` and ``noise`` hold for all of its circuits."""
+    """One ``run`` call; ``config`` and ``noise`` hold for all of its circuits.
 
-    circuits: list[Compiled]
+    ``circuits`` are those that are compiled, and ``left`` gives the others; ``weights`` say how
+    much of the work each of all circuits is, in instructions to be simulated.
+    """
+
     config: dict[str, Any]
     noise: dict[str, Any]
     noise_facts: NoiseFacts
+    weights: list[int]
+    left: Iterator[Compiled]
+    circuits: list[Compiled] = field(default_factory=list)
+
+    def compile(self) -> Iterator[Compiled]:
+        """All circuits; those that are not compiled yet are when they are asked for."""
+        yield from tuple(self.circuits)
+        for compiled in self.left:
+            self.circuits.append(compiled)
+            yield compiled
 
     @property
     def shots(self) -> int:
@@ -156,19 +169,15 @@ class Assembler:
         self._encoded: dict[bytes, bytes] = {}
 
     def assemble(self, request: Request) -> Batch:
-        """Compile a batch without simulating it.
+        """Settle what holds for all circuits of a batch, which compiles them when it is asked to.
 
         Raises:
             AerError: for whatever Aer itself would refuse: an unknown instruction, unbound
-                parameters, bindings that do not match the circuits, an option of a wrong type.
+                parameters, bindings that do not match the circuits, an option of a wrong type;
+                some of it when the circuit is compiled.
         """
         options = {**self._run_options, **request.options}
-        paulis = request.paulis or [()] * len(request.circuits)
-        read = [
-            columns.read(circuit, self._basis_gates, saved)
-            for circuit, saved in zip(request.circuits, paulis, strict=True)
-        ]
-        circuits, noise_model = self._compile(request.circuits, paulis, read, options)
+        circuits, noise_model = self._compile(request, options)
         _check_binds(circuits, request.parameter_binds)
         config = vars(
             _recording_compiler().generate_aer_config(circuits, self._backend.options, **options)
@@ -178,47 +187,47 @@ class Assembler:
         tables = config.pop("parameterizations", None) or [[] for _ in circuits]
         noise, facts = self._noise(noise_model)
         predictions = self._predictions_for(config, facts)
-        assembled = []
-        for index, circuit in enumerate(circuits):
-            compiled, header, places = self._program(circuit, read[index])
-            bindings = _given(tables[index])
-            if request.parameter_binds:
-                bindings = _bind(places, request.parameter_binds[index])
-            header["metadata"] = circuit.metadata
-            # encoded at once: thousands of small objects that stay make Python's collector busy
-            data = codec.encode(compiled, compress=read[index] is None)
-            prediction = predictions.of(compiled, bool(bindings))
-            assembled.append(Compiled(self._same(data), prediction, bindings, header))
-        return Batch(assembled, config, noise, facts)
+        given: Sequence[Any] | None = request.parameter_binds
+        binds = given or [None] * len(circuits)
+        saved = request.paulis or [()] * len(circuits)
+
+        def compiled() -> Iterator[Compiled]:
+            for circuit, paulis, table, bound in zip(circuits, saved, tables, binds, strict=True):
+                program, header, places = self._program(circuit, paulis)
+                bindings = _given(table) if bound is None else _bind(places, bound)
+                header["metadata"] = circuit.metadata
+                # encoded at once: thousands of small objects that stay make the collector busy
+                data = codec.encode(program, compress=not isinstance(program, Columns))
+                prediction = predictions.of(program, bool(bindings))
+                yield Compiled(self._same(data), prediction, bindings, header)
+
+        weights = [len(c._data) * _rows(bound) for c, bound in zip(circuits, binds, strict=True)]
+        return Batch(config, noise, facts, weights, compiled())
 
     def _compile(
-        self,
-        circuits: list[QuantumCircuit],
-        paulis: Sequence[tuple[str, ...]],
-        read: list[Any],
-        options: dict[str, Any],
+        self, request: Request, options: dict[str, Any]
     ) -> tuple[list[QuantumCircuit], Any]:
         """What Aer does to circuits before it assembles them, and the noise model after it.
 
-        There is nothing that it would do to circuits that are read as columns.
+        There is nothing that it would do to plain circuits.
         """
-        left = [index for index, found in enumerate(read) if found is None]
+        circuits = list(request.circuits)
+        left = [i for i, c in enumerate(circuits) if not columns.is_plain(c, self._basis_gates)]
         if not left:
             default = getattr(self._backend.options, "noise_model", None)
             return circuits, options.get("noise_model", default)
-        saving = [_with_saves(circuits[index], paulis[index]) for index in left]
-        compiled, noise_model = self._backend._compile(saving, **options)
-        circuits = list(circuits)
+        compiled, noise_model = self._backend._compile([circuits[i] for i in left], **options)
         for index, circuit in zip(left, compiled, strict=True):
             circuits[index] = circuit
         return circuits, noise_model
 
     def _program(
-        self, circuit: QuantumCircuit, read: tuple[Columns, list[Place]] | None
+        self, circuit: QuantumCircuit, paulis: tuple[str, ...]
     ) -> tuple[program.Program | Columns, dict[str, Any], Iterable[Place]]:
         """A circuit compiled, its header, and where it has expressions."""
-        if read is not None:
+        if (read := columns.read(circuit, self._basis_gates, paulis)) is not None:
             return read[0], _header(circuit, read[0]), read[1]
+        circuit = _with_saves(circuit, paulis)
         recorded, index_map = _recording_compiler().assemble_circuit(
             _Listed(circuit), self._basis_gates
         )
@@ -309,6 +318,11 @@ def _bind(places: Iterable[Place], binds: dict[Any, Any]) -> Bindings:
         for instruction, position, expression in places
     ]
     return Bindings.of(bound, [_values(expression, binds) for expression in columns_of])
+
+
+def _rows(binds: dict[Any, Any] | None) -> int:
+    """How many rows of values a circuit is given."""
+    return np.size(next(iter(binds.values()))) if binds else 1
 
 
 def _header(circuit: QuantumCircuit, compiled: Columns) -> dict[str, Any]:

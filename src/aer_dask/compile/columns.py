@@ -136,9 +136,9 @@ def read(
         paulis: expectation values to be saved at the end.
     """
     data = circuit._data  # QuantumCircuit.data is a view of it that is slower to read
-    counts = data.count_ops()
-    if not _is_plain(circuit, counts.keys(), basis_gates):
+    if not is_plain(circuit, basis_gates):
         return None
+    counts = data.count_ops()
     instructions = list(data)
     names = list(map(_name, instructions))
     if "barrier" in counts:
@@ -176,7 +176,13 @@ def read(
     return columns, places
 
 
-def _is_plain(circuit: QuantumCircuit, names: Any, basis_gates: set[str] | None) -> bool:
+def is_plain(circuit: QuantumCircuit, basis_gates: set[str] | None = None) -> bool:
+    """Whether a circuit has but standard gates, measurements, resets and barriers, by their names.
+
+    Some that do cannot be read all the same, but there is nothing in them that Aer's compiler
+    changes before it looks at the instructions one by one.
+    """
+    names = circuit._data.count_ops().keys()
     return (
         names <= _READ
         and (basis_gates is None or names - _NOT_GATES <= basis_gates)

@@ -63,7 +63,12 @@ def prefers_density_matrix(operations: Operations, noise: NoiseFacts, shots: int
     return qubits < 30 and shots > 2**qubits and can_sample(operations)
 
 
-def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: NoiseFacts) -> bool:
+def can_depend_on_order(config: dict[str, Any], noise: NoiseFacts) -> bool:
+    """Whether circuits of a batch may influence each other; see :func:`depends_on_order`."""
+    return is_automatic(config) and not noise.instructions.isdisjoint({"kraus", "superop"})
+
+
+def depends_on_order(methods: Sequence[str]) -> bool:
     """Whether the circuits of a batch influence each other, so that none may run alone.
 
     Under ``automatic``, a pure-state circuit with Kraus noise makes Aer 0.18 compute the noise's
@@ -72,12 +77,9 @@ def depends_on_order(methods: Sequence[str], config: dict[str, Any], noise: Nois
     and comes out different from what it is alone.
 
     Args:
-        methods: of the circuits, as predicted.
-        config: options of the batch.
-        noise: of the batch.
+        methods: of the circuits, as predicted, of a batch for which
+            :func:`can_depend_on_order` holds.
     """
-    if not is_automatic(config) or noise.instructions.isdisjoint({"kraus", "superop"}):
-        return False
     pure = [i for i, m in enumerate(methods) if m in ("statevector", "matrix_product_state")]
     mixed = [i for i, m in enumerate(methods) if m in ("density_matrix", "superop")]
     return bool(pure and mixed) and pure[0] < mixed[-1]

@@ -61,12 +61,13 @@ class Driver:
         #: How often each task was sent.
         self.sendings: list[int] = []
         self._run, self._dispatcher, self._job_id = run, dispatcher, job_id
-        self._collector = Collector(run)
+        self._collector: Collector  # once all circuits are compiled
         self._tasks: list[Task] = []
         self._payloads: list[bytes] = []
+        self._not_sent: list[int] = []
         self._deaths: dict[int, int] = {}
         self._memory: dict[int, int] = {}
-        self._is_complete = [False] * len(run.experiments)
+        self._is_complete: list[bool] = []
         self._run_again: set[int] = set()
         self._futures: dict[str, tuple[int, Any]] = {}
         self._ended_keys: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -86,12 +87,15 @@ class Driver:
         """
         self._started = time.monotonic()
         capacity = self._dispatcher.capacity()
-        if capacity.slots:
-            try:
+        try:
+            if capacity.slots:
                 self._prepare(capacity)
-            except BaseException:
-                self._stop_tasks()
-                raise
+            else:
+                with burst():
+                    self._run.compile()
+        except BaseException:
+            self._stop_tasks()
+            raise
         _live.add(self)
         self._thread.start()
 
@@ -166,7 +170,7 @@ class Driver:
             if self._stop.is_set():
                 return []
             self._prepare(self._dispatcher.capacity())
-        self._send(list(range(len(self._tasks))))
+        self._send(self._not_sent)
         while self._futures and not self._stop.is_set():
             self._take_in(self._next_ended())
         if self._stop.is_set():
@@ -174,14 +178,17 @@ class Driver:
         return self._collector.results(self._job_id, time.monotonic() - self._started)
 
     def _prepare(self, capacity: Capacity) -> None:
-        """Check the workers, plan and encode."""
-        with burst():
-            plan = self._run.planner(capacity.slots, capacity.memory).plan()
-        self._run.check_memory(plan.tasks, capacity.memory)
+        """Check the workers, and compile, plan, encode and send, some at a time."""
         self._dispatcher.begin(self._run.shared)
+        planner = self._run.planner(capacity.slots, capacity.memory)
         with burst():
-            for task in plan.tasks:
-                self._add(task)
+            for tasks in filter(None, self._run.tasks(planner)):
+                self._run.check_memory(tasks, capacity.memory)
+                added = [self._add(task) for task in tasks]
+                self._not_sent += [index for index in added if not self._submit(index)]
+        self._collector = Collector(self._run)
+        self._is_complete = [False] * len(self._run.experiments)
+        plan = Plan(tuple(self._tasks), tuple(self._run.experiments))
         self.plan = plan.with_bytes(self._payloads, self._run.shared)
 
     def _add(self, task: Task) -> int:

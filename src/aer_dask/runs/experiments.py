@@ -10,7 +10,7 @@ the list of all experiments of the run: batch after batch, circuit after circuit
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from qiskit_aer import AerError
 
 from ..compile.assemble import Batch, Compiled
 from ..compile.memory import Memory
-from ..compile.method import depends_on_order
+from ..compile.method import can_depend_on_order, depends_on_order
 from ..compile.prediction import Prediction
 
 #: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
@@ -56,8 +56,10 @@ class Experiment:
     shared: int = 0
 
 
-def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> list[Experiment]:
-    """All experiments of a run, in the order of their indices.
+def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> Iterator[list[Experiment]]:
+    """The experiments of a run in the order of their indices, those of a circuit together.
+
+    A circuit is compiled when its experiments are asked for.
 
     Args:
         batches: of the run.
@@ -66,33 +68,42 @@ def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> list[Exp
     Raises:
         AerError: if a batch has none, or for shots or seeds out of range.
     """
-    return [
-        e for number, batch in enumerate(batches) for e in _of_batch(number, batch, prefix_sharing)
-    ]
+    for number, batch in enumerate(batches):
+        yield from _of_batch(number, batch, prefix_sharing)
 
 
-def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[Experiment]:
+def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[list[Experiment]]:
     if batch.shots < 0:
         raise AerError(f"shots must not be negative, and {batch.shots} is.")
-    seed = _base_seed(batch)
-    methods = [circuit.prediction.method for circuit in batch.circuits]
-    influenced = depends_on_order(methods, batch.config, batch.noise_facts)
+    seed, limit, ordinal = _base_seed(batch), _together(batch), 0
+    influenced, circuits = _influenced(batch)
     at_run_time = batch.config.get("runtime_parameter_bind_enable")
-    rows = [(c, row) for c, circuit in enumerate(batch.circuits) for row in range(circuit.rows)]
-    if not rows:
-        raise AerError("parameter_binds has no values for any circuit: nothing to run.")
-    limit = _together(batch)
-    for ordinal, (circuit, row) in enumerate(rows):
-        prediction = batch.circuits[circuit].prediction
-        # rows that Aer binds at run time share one execution, and their metadata says so
-        inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
+    for circuit, compiled in enumerate(circuits):
+        prediction = compiled.prediction
         memory = _memory(prediction, batch.config)
-        shared = _shared(batch.circuits[circuit]) if prefix_sharing else 0
+        shared = _shared(compiled) if prefix_sharing else 0
         together = max(limit, TOGETHER_SHARING) if shared else limit
-        yield Experiment(
-            number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable,
-            together, shared,
-        )  # fmt: skip
+        experiments = []
+        for row in range(compiled.rows):
+            # rows that Aer binds at run time share one execution, and their metadata says so
+            inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
+            experiments.append(Experiment(
+                number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable,
+                together, shared,
+            ))  # fmt: skip
+            ordinal += 1
+        if experiments:
+            yield experiments
+    if not ordinal:
+        raise AerError("parameter_binds has no values for any circuit: nothing to run.")
+
+
+def _influenced(batch: Batch) -> tuple[bool, Iterable[Compiled]]:
+    """Whether circuits of the batch influence each other, which only all of them can tell."""
+    if not can_depend_on_order(batch.config, batch.noise_facts):
+        return False, batch.compile()
+    circuits = list(batch.compile())
+    return depends_on_order([circuit.prediction.method for circuit in circuits]), circuits
 
 
 def _shared(circuit: Compiled) -> int:

@@ -132,35 +132,56 @@ class Planner:
     seconds: Seconds
     options: RunOptions = field(default_factory=RunOptions)
     memory: int | None = None
+    #: what the next task will have, its seconds, and the memory of its results
+    _group: list[int] = field(default_factory=list, init=False)
+    _filled: float = field(default=0.0, init=False)
+    _results: int = field(default=0, init=False)
+    _planned: float = field(default=0.0, init=False)
+    _asked_for: int = field(default=0, init=False)
 
     def plan(self) -> Plan:
-        """The tasks, in the order in which they should be run.
+        """The tasks of all experiments, in the order in which they should be run.
 
         Raises:
             AerError: if ``max_shot_size`` makes more than :data:`MOST_TASKS`.
         """
-        self._refuse_too_many()
-        share, left = self._shares()
-        tasks: list[Task] = []
-        group: list[int] = []
-        filled, output = 0.0, 0
-        for index in range(len(self.experiments)):
-            seconds, target = self._seconds(index), self._target(index, share, left)
-            left -= seconds
+        anew, indices = replace(self), range(len(self.experiments))
+        tasks = [*anew.tasks(indices, 1.0), *anew.rest()]
+        return Plan(tuple(tasks), tuple(self.experiments))
+
+    def tasks(self, indices: range, known: float) -> Iterator[Task]:
+        """The tasks that some more experiments fill; what they leave over goes with the next ones.
+
+        Args:
+            indices: those that follow the ones before.
+            known: which part of all work they and those before them are.
+
+        Raises:
+            AerError: as :meth:`plan`.
+        """
+        self._refuse_too_many(indices)
+        total = (self._planned + sum(map(self._seconds, indices))) / known
+        share = self._share(total)
+        for index in indices:
+            seconds = self._seconds(index)
+            target = self._target(index, share, total - self._planned)
+            self._planned += seconds
             pieces = list(self._pieces(index, share))
             if len(pieces) > 1:
-                tasks += self._grouped(group, filled)
-                group, filled, output = [], 0.0, 0
-                tasks += self._packed(index, pieces, share)
+                yield from self.rest()
+                yield from self._packed(index, pieces, share)
                 continue
-            if group and self._is_full(group, index, filled + seconds / 2, target, output):
-                tasks += self._grouped(group, filled)
-                group, filled, output = [], 0.0, 0
-            group.append(index)
-            filled += seconds
-            output += self._output(index)
-        tasks += self._grouped(group, filled)
-        return Plan(tuple(tasks), tuple(self.experiments))
+            if self._group and self._is_full(index, seconds / 2, target):
+                yield from self.rest()
+            self._group.append(index)
+            self._filled += seconds
+            self._results += self._output(index)
+
+    def rest(self) -> Iterator[Task]:
+        """A task of what is left over, if there is any."""
+        group, seconds = self._group, self._filled
+        self._group, self._filled, self._results = [], 0.0, 0
+        yield from self._grouped(group, seconds)
 
     def whole(self, index: int) -> Task:
         """One experiment with all its shots: what to run where split shots did not hold."""
@@ -181,42 +202,39 @@ class Planner:
             return share
         return max(min(share, left / (2 * max(self.slots, 1))), share / 4, SHORTEST_TASK)
 
-    def _shares(self) -> tuple[float, float]:
-        """Seconds of one task, and of all together."""
-        total = sum(map(self._seconds, range(len(self.experiments))))
+    def _share(self, total: float) -> float:
+        """Seconds of one task."""
         if total <= ROUND_TRIP:
-            return ROUND_TRIP, total
+            return ROUND_TRIP
         share = total / (max(self.slots, 1) * TASKS_PER_SLOT)
         if self.slots > 1:
             # few long tasks beat many short ones, but every slot should have one
             share = max(share, min(SHORTEST_TASK, total / self.slots))
-        return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK), total
+        return min(max(share, SHORTEST_TASK / 10), LONGEST_TASK)
 
-    def _refuse_too_many(self) -> None:
+    def _refuse_too_many(self, indices: range) -> None:
         """No plan of more tasks than a scheduler can hold, which takes hours without a word."""
         size = self.options.max_shot_size
         if size is None:
             return
-        tasks = sum(
-            math.ceil(e.shots / size) for i, e in enumerate(self.experiments) if self._divisible(i)
+        self._asked_for += sum(
+            math.ceil(self.experiments[i].shots / size) for i in indices if self._divisible(i)
         )
-        if tasks > MOST_TASKS:
+        if (tasks := self._asked_for) > MOST_TASKS:
             least = math.ceil(size * tasks / MOST_TASKS)
             raise AerError(
                 f"max_shot_size={size} would make {tasks:,} tasks; {MOST_TASKS:,} is the most. "
                 f"Give max_shot_size={least} or more, or leave it out to have it chosen."
             )
 
-    def _is_full(
-        self, group: list[int], index: int, seconds: float, target: float, output: int
-    ) -> bool:
+    def _is_full(self, index: int, seconds: float, target: float) -> bool:
         if self.experiments[index].inseparable:
             return False
-        if not self._fits(index, output + self._output(index)):
+        if not self._fits(index, self._results + self._output(index)):
             return True
         if self.options.max_job_size is not None:
-            return len(group) >= self.options.max_job_size
-        return seconds > target
+            return len(self._group) >= self.options.max_job_size
+        return self._filled + seconds > target
 
     def _output(self, index: int) -> int:
         experiment = self.experiments[index]

@@ -5,7 +5,7 @@ Knows no executor and no thread; :mod:`aer_dask.runs.collect` takes the outputs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qiskit_aer import AerSimulator
@@ -19,6 +19,9 @@ from .experiments import Experiment, expand
 from .options import RunOptions
 from .plan import Piece, Planner, Task
 
+#: Instructions, times rows, that are compiled at a time, in about 5 ms.
+PORTION = 5000
+
 
 class Run:
     """Everything about one run that is settled on the client.
@@ -28,12 +31,10 @@ class Run:
 
     Args:
         backend: whose name and version the results bear.
-        batches: the compiled circuits.
+        batches: the circuits.
         options: how to cut the run into tasks.
         costs: what is known of how long simulations take, and learns from this run.
 
-    Raises:
-        AerError: for shots or seeds out of range.
     """
 
     def __init__(
@@ -45,8 +46,52 @@ class Run:
     ) -> None:
         self.backend, self.batches = backend, batches
         self.options, self.costs = options or RunOptions(), costs or CostModel()
-        self.experiments = expand(batches, prefix_sharing=self.options.prefix_sharing)
+        #: of the circuits that are compiled
+        self.experiments: list[Experiment] = []
+        self._compiled, self._weight = 0, max(sum(sum(batch.weights) for batch in batches), 1)
+        self._expanding = expand(batches, prefix_sharing=self.options.prefix_sharing)
         self.shared = codec.encode(_configurations(batches))
+
+    def tasks(self, planner: Planner) -> Iterator[list[Task]]:
+        """The tasks of the run, each as soon as the circuits are compiled that fill it.
+
+        Args:
+            planner: of this run.
+
+        Raises:
+            AerError: for what Aer would refuse, or shots or seeds out of range.
+        """
+        begun = 0
+        for indices in self._portions():
+            tasks = list(planner.tasks(indices, self._compiled / self._weight))
+            if begun < planner.slots:  # no worker waits for others to have more
+                tasks += planner.rest()
+            begun += len(tasks)
+            yield tasks
+        yield list(planner.rest())
+
+    def compile(self) -> None:
+        """Compile all circuits.
+
+        Raises:
+            AerError: as :meth:`tasks`.
+        """
+        for _ in self._portions():
+            pass
+
+    def _portions(self) -> Iterator[range]:
+        """The experiments there are, and those of circuits that are compiled, some at a time."""
+        first, before = 0, self._compiled
+        for experiments in self._expanding:
+            self.experiments += experiments
+            e = experiments[0]
+            self._compiled += self.batches[e.batch].weights[e.circuit]
+            if self._compiled - before >= PORTION:
+                yield range(first, len(self.experiments))
+                first, before = len(self.experiments), self._compiled
+        self._compiled = self._weight
+        if first < len(self.experiments):
+            yield range(first, len(self.experiments))
 
     def names(self) -> list[str]:
         """The name of each experiment's circuit."""
