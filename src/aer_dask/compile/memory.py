@@ -42,7 +42,7 @@ _COMPLEX, _REAL = 16, 8
 #: An entry of a dictionary, as a node in C++, two Python objects and a part of a pickle.
 _AMPLITUDE_ENTRY, _PROBABILITY_ENTRY = 528, 228
 #: An index that ``save_amplitudes`` is asked for, as a Python integer and in Aer.
-_INDEX = 82
+_INDEX = 60
 #: An array that is one of many in a list, beside its numbers.
 _ARRAY = 750
 #: A shot that is drawn from the final state, and one that is written down with ``memory=True``.
