@@ -148,6 +148,23 @@ def test_parameterised_global_phases_come_out_as_in_plain_aer():
     assert_same([circuit], binds, seed_simulator=1, sizes={"max_job_size": 1})
 
 
+@pytest.mark.parametrize("policy", ["aer", "independent"])
+def test_slices_that_fail_give_what_plain_aer_says(policy):
+    circuits = [bell(), conditional("all"), mid_circuit()]
+    options = {"method": "stabilizer", "shots": 20, "seed_simulator": 1}
+    expected = plain(method="stabilizer").run(circuits, shots=20, seed_simulator=1).result()
+    found = in_pieces(circuits, seed_policy=policy, **options)
+    assert (found.status, [r.status for r in found.results]) == (
+        expected.status, [r.status for r in expected.results])  # fmt: skip
+    assert found.success is expected.success is False
+
+
+def test_each_result_has_a_header_of_its_own():
+    found = in_pieces([parameterised()], [{ANGLE: [0.1, 0.2]}], seed_simulator=1)
+    found.results[0].header["creg_sizes"].append(["mine", 1])
+    assert found.results[1].header["creg_sizes"] == [["c", 2]]
+
+
 def test_parameters_with_different_numbers_of_values_are_refused_in_a_sentence():
     one, two = Parameter("one"), Parameter("two")
     circuit = QuantumCircuit(1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit import Clbit, Gate, Parameter, ParameterExpression, Qubit
+from qiskit.circuit import Clbit, Gate, Instruction, Parameter, ParameterExpression, Qubit
 from qiskit.circuit.classical import types
 from qiskit.circuit.library import CXGate, HGate, Measure
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
@@ -120,6 +120,10 @@ ONLY_AER = {
     "a gate of the user's with a standard name": _custom("h"),
     "a gate of the user's": _custom("mine", 2),
     "an annotated gate": lambda c: c.append(HGate().control(2, annotated=True), [0, 1, 2]),
+    "a measurement of two qubits": lambda c: c.append(
+        Instruction("measure", 2, 2, []), [0, 1], [0, 1]
+    ),
+    "a reset of two qubits": lambda c: c.append(Instruction("reset", 2, 0, []), [0, 1]),
     "a save": lambda c: c.save_state(),
     "an initialization": lambda c: c.initialize([1, 0], 0),
     "a condition": lambda c: c.if_test((c.clbits[0], 1), bell(), [0, 1], [0, 1]),
@@ -156,6 +160,37 @@ def test_a_circuit_that_is_changed_between_two_runs_is_not_taken_for_what_it_was
         change()
         circuit.measure(0, 0)
         assert_same([circuit], binds if circuit.num_parameters else None, seed_simulator=1)
+
+
+@pytest.mark.parametrize("pauli", ["-ZZ", "Z", "ZZZ", "", "zz", "iZZ", "00", "+I"])
+def test_paulis_given_as_data_are_those_of_instructions_or_refused(pauli):
+    circuit = bell().remove_final_measurements(inplace=False)
+    assert columns.read(circuit, paulis=(pauli,)) is None
+    assert columns.read(circuit, paulis=("ZZ",)) is not None
+
+
+def test_expressions_that_are_equal_but_built_otherwise_have_their_own_bits():
+    a, b, c = (Parameter(name) for name in "abc")
+    circuit = QuantumCircuit(2)
+    for left, right in (((a + b) + c, a + (b + c)), (a * b * c, a * (b * c))):
+        circuit.rx(left, 0)
+        circuit.ry(right, 1)
+        circuit.rx(right, 0)
+        circuit.ry(left, 1)
+    circuit.save_statevector()
+    rows = np.random.default_rng(1).random((40, 3))
+    binds = {p: rows[:, i] for i, p in enumerate((a, b, c))}
+    assert_same([circuit], [binds], seed_simulator=1)
+
+
+@pytest.mark.parametrize("angle", [math.nan, math.inf, 1e308])
+def test_angles_without_a_meaning_are_left_to_aer(angle):
+    circuit = QuantumCircuit(1)
+    circuit.h(0)
+    circuit.rz(angle, 0)
+    circuit.h(0)
+    circuit.measure_all()
+    assert_same([circuit], shots=20, seed_simulator=1)
 
 
 @pytest.mark.parametrize("gate", ["crx", "cry", "crz", "cp"])

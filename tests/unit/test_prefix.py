@@ -11,7 +11,7 @@ from qiskit.circuit.library import efficient_su2
 from aer_dask.compile import columns, sharing
 from aer_dask.runs.options import RunOptions
 from aer_dask.worker import execute, prefix
-from tests.circuits import pauli_noise, plain
+from tests.circuits import pauli_noise, plain, readout_noise
 from tests.compiling import assemble, compiled_run
 from tests.unit.test_bits import assert_same
 
@@ -101,9 +101,65 @@ def test_a_gradient_runs_three_fifths_of_its_gates(shared_runs):
     assert sum(len(found.codes) - leg.start for leg in legs) < 0.75 * len(found.codes) * len(legs)
 
 
-@pytest.mark.parametrize("why", ["switched off", "noise", "many qubits", "an idle qubit",
-                                 "single precision", "another method", "a bound phase",
-                                 "a measurement in the middle", "a small worker"])  # fmt: skip
+def phases(qubits=2):
+    """Rotations about z alone, and rows in which the last one is a quarter turn or more."""
+    vector = ParameterVector("z", 60)
+    circuit = QuantumCircuit(qubits)
+    circuit.h(range(qubits))
+    for angle in vector:
+        circuit.rz(angle, range(qubits))
+    circuit.h(range(qubits))
+    circuit.measure_all()
+    rows = np.zeros((10, 60))
+    rows[:, -1] = np.arange(10) * np.pi / 2
+    return circuit, {angle: rows[:, i] for i, angle in enumerate(vector)}
+
+
+def test_rows_that_may_be_clifford_circuits_have_the_method_that_aer_chooses():
+    circuit, binds = phases()
+    assert_same([circuit], [binds], shots=100, seed_simulator=1, memory=True)
+
+
+def test_readout_errors_reach_rows_that_would_share():
+    circuit, binds = phases()
+    assert_same([circuit], [binds], noise=readout_noise(), method="statevector", shots=100,
+                seed_simulator=1)  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 1, 0], [1, 0, 1], [0, 2, 0]])
+def test_circuits_that_share_rows_run_beside_others(order):
+    circuit = efficient_su2(3, reps=3)
+    circuit.measure_all()
+    other = efficient_su2(2, reps=1)
+    other.measure_all()
+    bell = QuantumCircuit(1, 1)
+    bell.h(0)
+    bell.measure(0, 0)
+    kinds = [(circuit, shift(circuit)), (bell, {}), (other, shift(other))]
+    assert_same([kinds[i][0] for i in order], [kinds[i][1] for i in order], shots=20,
+                seed_simulator=1, memory=True, method="statevector")  # fmt: skip
+
+
+def test_values_in_an_order_of_the_users_own_are_shared_as_well():
+    circuit = QuantumCircuit(3)
+    for i in range(60):
+        circuit.h(i % 3)
+        circuit.rx(0.1, i % 3)
+        circuit.cx(i % 3, (i + 1) % 3)
+    circuit.measure_all()
+    many, few = np.linspace(0, 3, 12).tolist(), [0.4] * 6 + [0.5] * 6
+    assert_same([circuit], seed_simulator=1, shots=50, memory=True, method="statevector",
+                parameterizations=[[((151, 0), many), ((1, 0), few)]])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "switched off", "noise", "readout noise", "many qubits", "an idle qubit",
+        "single precision", "another method", "a bound phase", "a measurement in the middle",
+        "a small worker",
+    ],
+)  # fmt: skip
 def test_rows_share_nothing_where_bits_or_memory_forbid_it(why, shared_runs):
     circuit = efficient_su2(15 if why == "many qubits" else 4, reps=2)
     if why == "an idle qubit":
@@ -115,7 +171,7 @@ def test_rows_share_nothing_where_bits_or_memory_forbid_it(why, shared_runs):
         circuit.ry(circuit.parameters[1], 0)
         circuit.measure_active()
     backend = plain(
-        pauli_noise() if why == "noise" else None,
+        {"noise": pauli_noise, "readout noise": readout_noise}.get(why, lambda: None)(),
         method="matrix_product_state" if why == "another method" else "statevector",
         precision="single" if why == "single precision" else "double",
     )

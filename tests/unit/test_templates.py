@@ -1,8 +1,9 @@
 """Circuits are kept for the next run, as long as they take little memory."""
 
+import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import random_unitary
+from qiskit.quantum_info import SparsePauliOp, random_unitary
 
 from aer_dask.worker.templates import Templates
 from tests.circuits import bell, conditional, plain, saving, volume
@@ -20,16 +21,36 @@ def test_a_circuit_that_comes_again_is_made_once(circuit):
 
 
 def test_the_circuit_that_was_used_longest_ago_is_given_up():
-    templates = Templates(most=13)
-    first, second, third, fourth = encoded(
-        bell(), bell().compose(bell()), volume(2), saving("expval")
-    )
+    first, second, third = encoded(bell(), bell().compose(bell()), saving("expval"))
+    templates = Templates(most=18_000)
     old, kept = templates.get(first), templates.get(second)
-    assert templates.get(third) is not templates.get(third)  # more than all that may be kept
     assert templates.get(first) is old
-    templates.get(fourth)
+    templates.get(third)
     assert templates.get(first) is old
     assert templates.get(second) is not kept
+
+
+def hamiltonian(terms):
+    circuit = QuantumCircuit(12)
+    letters = np.random.default_rng(1).choice(list("IXYZ"), (terms, 12))
+    circuit.save_expectation_value(SparsePauliOp(["".join(row) for row in letters]), range(12))
+    return circuit
+
+
+def amplitudes(count):
+    circuit = QuantumCircuit(12)
+    circuit.save_amplitudes(range(count))
+    return circuit
+
+
+@pytest.mark.parametrize("circuit", [volume(8), hamiltonian(500), amplitudes(1000)],
+                         ids=["gates", "terms", "indices"])  # fmt: skip
+def test_what_is_larger_than_all_that_may_be_kept_is_not_and_drives_nothing_out(circuit):
+    small, large = encoded(bell(), circuit)
+    templates = Templates(most=50_000)
+    kept = templates.get(small)
+    assert templates.get(large) is not templates.get(large)
+    assert templates.get(small) is kept
 
 
 def test_matrices_and_states_are_not_kept():

@@ -64,6 +64,12 @@ class Compiled:
         return self.bindings.rows
 
 
+#: Options that hold for all batches of a run.
+_OF_ALL_BATCHES = frozenset(
+    {"executor", "max_job_size", "max_shot_size", "prefix_sharing", "seed_policy"}
+)
+
+
 class Request(NamedTuple):
     """The arguments of one ``run`` call.
 
@@ -176,6 +182,7 @@ class Assembler:
                 parameters, bindings that do not match the circuits, an option of a wrong type;
                 some of it when the circuit is compiled.
         """
+        _check_own(request)
         options = {**self._run_options, **request.options}
         circuits, noise_model = self._compile(request, options)
         _check_binds(circuits, request.parameter_binds)
@@ -185,6 +192,11 @@ class Assembler:
         config["shots"] = int(config["shots"])  # of numpy, say, whose arithmetic wraps around
         # Aer's own form of bindings, given as an option
         tables = config.pop("parameterizations", None) or [[] for _ in circuits]
+        if len(tables) != len(circuits):
+            raise AerError(
+                f"parameterizations has entries for {len(tables)} circuits; there are "
+                f"{len(circuits)}."
+            )
         noise, facts = self._noise(noise_model)
         predictions = self._predictions_for(config, facts)
         given: Sequence[Any] | None = request.parameter_binds
@@ -278,6 +290,19 @@ class _Predictions:
         return self._automatic and not bound and RZ in compiled.codes
 
 
+def _check_own(request: Request) -> None:
+    """Refuse what is not an option of a single batch, and Paulis for other circuits."""
+    if ours := _OF_ALL_BATCHES.intersection(request.options):
+        raise AerError(
+            f"{', '.join(sorted(ours))}: give this for all batches, not for one of them."
+        )
+    if request.paulis is not None and len(request.paulis) != len(request.circuits):
+        raise AerError(
+            f"There are Paulis for {len(request.paulis)} circuits, and {len(request.circuits)} "
+            "circuits."
+        )
+
+
 def _check_binds(
     circuits: list[QuantumCircuit], parameter_binds: list[dict[Any, Any]] | None
 ) -> None:
@@ -312,12 +337,19 @@ def _given(table: Iterable[tuple[tuple[int, int], Any]]) -> Bindings:
 
 def _bind(places: Iterable[Place], binds: dict[Any, Any]) -> Bindings:
     """The values of every parameter of every instruction; each expression is evaluated once."""
-    columns_of: dict[ParameterExpression, int] = {}
-    bound = [
-        (instruction, position, columns_of.setdefault(expression, len(columns_of)))
-        for instruction, position, expression in places
-    ]
-    return Bindings.of(bound, [_values(expression, binds) for expression in columns_of])
+    expressions: list[ParameterExpression] = []
+    # (a + b) + c equals a + (b + c), but may have other bits
+    equal: dict[ParameterExpression, list[int]] = {}
+    bound = []
+    for instruction, position, expression in places:
+        known = equal.setdefault(expression, [])
+        column = next((c for c in known if expression.structurally_equal(expressions[c])), None)
+        if column is None:
+            column = len(expressions)
+            known.append(column)
+            expressions.append(expression)
+        bound.append((instruction, position, column))
+    return Bindings.of(bound, [_values(expression, binds) for expression in expressions])
 
 
 def _rows(binds: dict[Any, Any] | None) -> int:

@@ -41,8 +41,10 @@ class Bindings(NamedTuple):
                 f"{', '.join(map(str, sorted(lengths)))}. Give each the same number."
             )
         instructions, positions, columns = np.array(list(places), dtype=int).reshape(-1, 3).T
+        # Aer's own order may be another; of values for one place the last one counts
+        order = np.argsort(instructions, kind="stable")
         matrix = np.stack(values, axis=1) if values else np.empty((1, 0))
-        return cls(instructions, positions, columns, matrix)
+        return cls(instructions[order], positions[order], columns[order], matrix)
 
     def __bool__(self) -> bool:
         return len(self.instructions) > 0

@@ -52,6 +52,7 @@ _PARAMS = np.array([kind.params for kind in KINDS])
 _READ = CODES.keys() | {"barrier"}
 _NOT_GATES = {"measure", "reset", "barrier"}
 _MOST_QUBITS = 2**16
+_LETTERS = frozenset("IXYZ")
 
 _name, _qubits, _params, _label = map(attrgetter, ("name", "qubits", "params", "label"))
 _is_standard = methodcaller("is_standard_gate")
@@ -136,7 +137,7 @@ def read(
         paulis: expectation values to be saved at the end.
     """
     data = circuit._data  # QuantumCircuit.data is a view of it that is slower to read
-    if not is_plain(circuit, basis_gates):
+    if not (is_plain(circuit, basis_gates) and _are_plain(paulis, circuit.num_qubits)):
         return None
     counts = data.count_ops()
     instructions = list(data)
@@ -145,8 +146,10 @@ def read(
         kept = [name != "barrier" for name in names]
         instructions, names = list(compress(instructions, kept)), list(compress(names, kept))
     gates = len(names) - counts.get("measure", 0) - counts.get("reset", 0)
-    # a gate of the user's may have a standard gate's name
+    # an instruction of the user's may have a standard one's name
     if sum(map(_is_standard, instructions)) != gates or any(map(_label, instructions)):
+        return None
+    if gates < len(names) and not all(map(_is_usual, instructions, names)):
         return None
     values = list(chain.from_iterable(map(_params, instructions)))
     codes = bytes(map(CODES.__getitem__, names))
@@ -189,6 +192,17 @@ def is_plain(circuit: QuantumCircuit, basis_gates: set[str] | None = None) -> bo
         and not circuit.num_identifiers
         and max(circuit.num_qubits, circuit.num_clbits) <= _MOST_QUBITS
     )
+
+
+def _are_plain(paulis: tuple[str, ...], qubits: int) -> bool:
+    return all(len(pauli) == qubits and _LETTERS.issuperset(pauli) for pauli in paulis)
+
+
+def _is_usual(instruction: Any, name: str) -> bool:
+    """Whether a measurement or reset is of one qubit, into one bit or none."""
+    if name not in _NOT_GATES:
+        return True
+    return (len(instruction.qubits), len(instruction.clbits)) == (1, name == "measure")
 
 
 def is_open(value: Any) -> bool:

@@ -39,14 +39,14 @@ def automatic_method(operations: Operations, noise: NoiseFacts, shots: int, *, b
     """
     names = operations.listed
     if prefers_density_matrix(operations, noise, shots) and (
-        names | noise.instructions <= _supported("density_matrix")
+        names | noise.instructions <= supported("density_matrix")
     ):
         return "density_matrix"
-    can_be_clifford = not bound and names | noise.instructions <= _supported("stabilizer")
+    can_be_clifford = not bound and names | noise.instructions <= supported("stabilizer")
     if can_be_clifford and all(map(_is_whole, operations.turns())):
         return "stabilizer"
     for method in _IN_ORDER:
-        if names <= _supported(method):
+        if names <= supported(method):
             return method
     return "statevector" if operations.active else "stabilizer"
 
@@ -86,9 +86,12 @@ def depends_on_order(methods: Sequence[str]) -> bool:
 
 
 def _is_whole(quarter_turns: float) -> bool:
+    if not math.isfinite(quarter_turns):
+        return False
     return math.isclose(quarter_turns, round(quarter_turns), abs_tol=1e-8)
 
 
 @cache
-def _supported(method: str) -> frozenset[str]:
+def supported(method: str) -> frozenset[str]:
+    """The instructions that a method simulates."""
     return frozenset(AerSimulator._BASIS_GATES[method] + AerSimulator._CUSTOM_INSTR[method])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .columns import MEASURE, Columns
+from .method import is_automatic, supported
 from .operations import Operations
 
 #: How many states rows keep for each other at once, at the most.
@@ -32,6 +33,8 @@ def shared_bytes(operations: Operations, method: str, config: dict[str, Any]) ->
     columns = operations.columns
     if columns is None or not _is_long(columns) or method != "statevector":
         return 0
+    if is_automatic(config) and operations.listed <= supported("stabilizer"):
+        return 0  # Aer decides row by row, by their angles
     if operations.active < columns.num_qubits or _reads_otherwise(columns.num_qubits, config):
         return 0
     # one more is on its way out of Aer

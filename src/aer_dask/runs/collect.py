@@ -17,11 +17,14 @@ from .merge import RawOutput, RawResult
 from .plan import Piece, Task
 from .run import Run
 
+#: What in a header could be changed in place, and is each result's own.
+_SIZES = ("qreg_sizes", "creg_sizes")
+
 
 class _Collected:
     """What is there of one experiment: slices of its shots, by their first, or the whole."""
 
-    __slots__ = ("_divisible", "_shots", "_whole", "slices")
+    __slots__ = ("_divisible", "_shots", "_whole", "has_failed", "slices")
 
     def __init__(self) -> None:
         self.slices: dict[int, RawResult] = {}
@@ -29,13 +32,15 @@ class _Collected:
         # kept up with each slice: there may be a hundred thousand
         self._shots = 0
         self._divisible = True
+        self.has_failed = False
 
     def add(self, first_shot: int, result: RawResult, whole: bool) -> None:
         """Take in a slice, or a whole that replaces all slices, earlier and later ones."""
         if whole:
-            self.slices, self._whole = {0: result}, True
+            self.slices, self._whole, self.has_failed = {0: result}, True, False
         elif not self._whole and first_shot not in self.slices:
             self.slices[first_shot] = result
+            self.has_failed |= not result["success"]
             self._shots += result.get("shots", 0)  # a failed experiment reports none
             some_other = next(iter(self.slices.values()))
             self._divisible &= merge.were_divisible([some_other, result])
@@ -136,8 +141,10 @@ class Collector:
             self._collected[index].add(piece.first_shot, result, whole)
 
     def _is_misjudged(self, index: int) -> bool:
-        if self._run.options.independent or index in self._not_loaded:
+        if index in self._not_loaded:
             return False
+        if self._run.options.independent:  # which says nothing about bits
+            return self._collected[index].has_failed
         return not self._collected[index].were_divisible()
 
     def _learn(self, task: Task, outputs: list[RawOutput]) -> None:
@@ -178,7 +185,8 @@ class Collector:
         if "header" not in result:
             return {**result, "circ_id": experiment.circuit}
         result.pop("circ_id", None)
-        return {**result, "header": dict(circuit.header)}
+        sizes = {name: [list(size) for size in circuit.header[name]] for name in _SIZES}
+        return {**result, "header": {**circuit.header, **sizes}}
 
     def _part(self, output: RawOutput, results: list[RawResult], job_id: str) -> Result:
         seconds = sum(result["time_taken"] for result in results)

@@ -81,7 +81,8 @@ def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[list[
     for circuit, compiled in enumerate(circuits):
         prediction = compiled.prediction
         memory = _memory(prediction, batch.config)
-        shared = _shared(compiled) if prefix_sharing else 0
+        # with noise, readout errors included, rows have nothing in common
+        shared = _shared(compiled) if prefix_sharing and not batch.noise else 0
         together = max(limit, TOGETHER_SHARING) if shared else limit
         experiments = []
         for row in range(compiled.rows):

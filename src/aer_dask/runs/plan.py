@@ -333,7 +333,7 @@ class Planner:
         before, experiment = self.experiments[index - 1], self.experiments[index]
         if before.batch != experiment.batch:
             return True
-        if self._can_share(index) and before.circuit != experiment.circuit:
+        if before.circuit != experiment.circuit and any(map(self._can_share, (index - 1, index))):
             return True
         is_full = self.options.independent or length >= experiment.together
         return is_full and not experiment.inseparable

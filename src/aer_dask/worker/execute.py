@@ -83,7 +83,7 @@ def _in_common(call: ControllerCall, options: dict[str, Any]) -> dict[str, Any] 
     """
     (data,), (bindings,) = call.programs, call.bindings
     template = _templates.get(data)
-    assert template.columns is not None
+    assert template.columns is not None  # the client says so by call.shares
     rows = Rows.of(bindings)
     legs = best_route(template.columns, rows)
     if legs is None:

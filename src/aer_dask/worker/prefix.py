@@ -3,8 +3,8 @@
 Gradients, parameter shifts and scans change few parameters from row to row. Rows are taken in the
 order of their values, by where the circuit uses them, so that neighbours share the longest
 prefixes; on its way a row saves the state where later ones part from it, and they begin there. The
-gates are applied in the same order to the same numbers, so the bits are those of a whole run where
-:func:`aer_dask.compile.sharing.can_share` holds.
+gates are applied in the same order to the same numbers, so the bits are those of a whole run under
+the conditions of :mod:`aer_dask.compile.sharing`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ again with other values; one without values is run with its own global phase bou
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from qiskit_aer.backends import controller_wrappers as aer
 
 from ..compile import codec
 from ..compile.columns import Columns
-from ..compile.operations import Operations, operations_of
+from ..compile.operations import operations_of
 from ..compile.program import NAME, Program
 
-#: Operations of the circuits that are kept, at about 600 bytes each.
-MOST_OPERATIONS = 100_000
-#: The methods of ``AerCircuit`` whose operations take more than that: states and matrices.
+#: Bytes of the circuits that are kept, all together.
+MOST = 64 * 2**20
+#: What a circuit takes, each of its operations, and each item of a list that one is given; and the
+#: methods of ``AerCircuit`` that are given states and matrices, which are not kept.
+_CIRCUIT, _OPERATION, _ITEM = 3000, 600, 100
 _LARGE = frozenset({"diagonal", "initialize", "kraus", "multiplexer", "superop", "unitary"})
 
 
@@ -42,33 +45,34 @@ class Templates:
     """Those of one process, by their encoded programs; the ones used last are kept.
 
     Args:
-        most: operations of all of them together.
+        most: bytes of all of them together.
     """
 
-    def __init__(self, most: int = MOST_OPERATIONS) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._kept: OrderedDict[bytes, tuple[Template, int]] = OrderedDict()
-        self._most, self._operations = most, 0
+        self._most, self._bytes = most, 0
+        self._lock = threading.Lock()  # an executor of the user's may simulate in threads
 
     def get(self, data: bytes) -> Template:
         """The template of an encoded program."""
-        if data in self._kept:
-            self._kept.move_to_end(data)
-            return self._kept[data][0]
+        with self._lock:
+            if data in self._kept:
+                self._kept.move_to_end(data)
+                return self._kept[data][0]
         program: Program | Columns = codec.decode(data)
-        template, operations = _template(program), operations_of(program)
-        if self._is_too_large(operations):
-            return template
-        self._kept[data] = template, len(operations)
-        self._operations += len(operations)
-        while self._operations > self._most:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._operations -= dropped
+        template, size = _template(program), len(data) + _size(program)
+        if size <= self._most and not _has_large(program):
+            with self._lock:
+                self._keep(data, template, size)
         return template
 
-    def _is_too_large(self, operations: Operations) -> bool:
-        return len(operations) > self._most or any(
-            name in _LARGE or name.startswith("set_") for name in operations.methods
-        )
+    def _keep(self, data: bytes, template: Template, size: int) -> None:
+        _, before = self._kept.get(data, (None, 0))
+        self._kept[data] = template, size
+        self._bytes += size - before
+        while self._bytes > self._most:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._bytes -= dropped
 
 
 def build(data: bytes) -> Template:
@@ -95,3 +99,16 @@ def circuit_of(program: Program | Columns, calls: Iterable[tuple[str, tuple[Any,
             methods[name] = getattr(circuit, name)
         methods[name](*args)
     return circuit
+
+
+def _size(program: Program | Columns) -> int:
+    """Bytes that a circuit takes in Aer."""
+    if isinstance(program, Columns):
+        return _CIRCUIT + _OPERATION * (len(program.codes) + len(program.paulis))
+    items = sum(len(arg) for _, args in program.written for arg in args if isinstance(arg, list))
+    return _CIRCUIT + _OPERATION * len(program.written) + _ITEM * items
+
+
+def _has_large(program: Program | Columns) -> bool:
+    methods = operations_of(program).methods
+    return any(name in _LARGE or name.startswith("set_") for name in methods)
