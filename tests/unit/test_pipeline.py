@@ -87,5 +87,5 @@ def test_circuits_that_influence_each_other_are_all_compiled_first(executor):
     circuits = [saving("statevector", measure=True), *[mid_circuit()] * 30, *[bell()] * 30]
     options = {"shots": 40, "seed_simulator": 0, "memory": True, "noise_model": kraus_noise()}
     job = AerSimulator(executor=executor).run(circuits, **options)
-    assert executor.read_before[0] == len(circuits)
+    assert executor.read_before == [len(circuits)]
     assert differences(job.result(60), plain().run(circuits, **options).result()) == []

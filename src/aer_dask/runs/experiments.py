@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from qiskit_aer import AerError
@@ -57,9 +58,10 @@ class Experiment:
 
 
 def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> Iterator[list[Experiment]]:
-    """The experiments of a run in the order of their indices, those of a circuit together.
+    """The experiments of a run in the order of their indices.
 
-    A circuit is compiled when its experiments are asked for.
+    Those of a circuit come together, and all of a batch whose circuits cannot be separated. A
+    circuit is compiled when its experiments are asked for.
 
     Args:
         batches: of the run.
@@ -75,8 +77,26 @@ def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> Iterator
 def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[list[Experiment]]:
     if batch.shots < 0:
         raise AerError(f"shots must not be negative, and {batch.shots} is.")
-    seed, limit, ordinal = _base_seed(batch), _together(batch), 0
     influenced, circuits = _influenced(batch)
+    by_circuit = _by_circuit(number, batch, circuits, influenced, prefix_sharing)
+    is_empty = True
+    # what cannot be separated comes at once
+    for experiments in [list(chain.from_iterable(by_circuit))] if influenced else by_circuit:
+        if experiments:
+            is_empty = False
+            yield experiments
+    if is_empty:
+        raise AerError("parameter_binds has no values for any circuit: nothing to run.")
+
+
+def _by_circuit(
+    number: int,
+    batch: Batch,
+    circuits: Iterable[Compiled],
+    influenced: bool,
+    prefix_sharing: bool,
+) -> Iterator[list[Experiment]]:
+    seed, limit, first = _base_seed(batch), _together(batch), 0
     at_run_time = batch.config.get("runtime_parameter_bind_enable")
     for circuit, compiled in enumerate(circuits):
         prediction = compiled.prediction
@@ -84,19 +104,16 @@ def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[list[
         # with noise, readout errors included, rows have nothing in common
         shared = _shared(compiled) if prefix_sharing and not batch.noise else 0
         together = max(limit, TOGETHER_SHARING) if shared else limit
-        experiments = []
-        for row in range(compiled.rows):
-            # rows that Aer binds at run time share one execution, and their metadata says so
-            inseparable = ordinal > 0 if influenced else bool(at_run_time and row)
-            experiments.append(Experiment(
-                number, circuit, row, ordinal, batch.shots, prediction, seed, memory, inseparable,
+        yield [
+            Experiment(
+                number, circuit, row, first + row, batch.shots, prediction, seed, memory,
+                # rows that Aer binds at run time share one execution, and their metadata says so
+                first + row > 0 if influenced else bool(at_run_time and row),
                 together, shared,
-            ))  # fmt: skip
-            ordinal += 1
-        if experiments:
-            yield experiments
-    if not ordinal:
-        raise AerError("parameter_binds has no values for any circuit: nothing to run.")
+            )
+            for row in range(compiled.rows)
+        ]  # fmt: skip
+        first += compiled.rows
 
 
 def _influenced(batch: Batch) -> tuple[bool, Iterable[Compiled]]:

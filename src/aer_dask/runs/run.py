@@ -84,8 +84,9 @@ class Run:
         first, before = 0, self._compiled
         for experiments in self._expanding:
             self.experiments += experiments
-            e = experiments[0]
-            self._compiled += self.batches[e.batch].weights[e.circuit]
+            weights = self.batches[experiments[0].batch].weights
+            circuits = range(experiments[0].circuit, experiments[-1].circuit + 1)
+            self._compiled += sum(weights[circuit] for circuit in circuits)
             if self._compiled - before >= PORTION:
                 yield range(first, len(self.experiments))
                 first, before = len(self.experiments), self._compiled
