@@ -3,6 +3,9 @@
 Here without a cluster, so that hypothesis can try many; tests/real has the same on real workers.
 """
 
+from itertools import chain
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -13,8 +16,10 @@ from qiskit_aer import AerError
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from aer_dask import AerSimulator, InsufficientMemoryError
+from aer_dask.runs import run as runs
 from aer_dask.runs.collect import Collector
 from aer_dask.runs.options import RunOptions
+from aer_dask.runs.run import Run
 from aer_dask.testing import differences
 from aer_dask.worker.execute import simulate
 from tests.circuits import (
@@ -43,9 +48,11 @@ def in_pieces(circuits, binds=None, *, slots=3, noise=None, method="automatic", 
              if k in run_options}  # fmt: skip
     paulis = run_options.pop("paulis", None)
     batch = assemble(backend, circuits, binds, run_options, paulis)
-    run = compiled_run(backend, [batch], RunOptions.of(None, sizes))
+    run = Run(backend, [batch], RunOptions.of(None, sizes))
+    with patch.object(runs, "PORTION", 7):  # so that even small runs are compiled in several parts
+        tasks = list(chain.from_iterable(run.tasks(run.planner(slots))))
     collector, again = Collector(run), []
-    for task in reversed(run.planner(slots).plan().tasks):
+    for task in reversed(tasks):
         again += collector.add(task, simulate(run.payload(task), run.shared))
     for index in dict.fromkeys(again):
         whole = run.planner(slots).whole(index)
