@@ -23,6 +23,7 @@ from aer_dask import AerSimulator, EmbeddedCluster
 from tests.circuits import bell, pauli_noise, volume
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
     with EmbeddedCluster(workers=1) as cluster:
         try:
             print("up", flush=True)  # in here: it is interrupted as soon as this is read
