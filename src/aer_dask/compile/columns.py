@@ -46,7 +46,7 @@ KINDS = (
     Kind("reset", 1, 0),
 )
 CODES = {kind.name: code for code, kind in enumerate(KINDS)}
-MEASURE, RESET, RZ = CODES["measure"], CODES["reset"], CODES["rz"]
+MEASURE, RZ = CODES["measure"], CODES["rz"]
 #: How many parameters the instruction of a code has.
 _PARAMS = np.array([kind.params for kind in KINDS])
 _READ = CODES.keys() | {"barrier"}
@@ -137,9 +137,11 @@ def read(
         paulis: expectation values to be saved at the end.
     """
     data = circuit._data  # QuantumCircuit.data is a view of it that is slower to read
-    if not (is_plain(circuit, basis_gates) and _are_plain(paulis, circuit.num_qubits)):
-        return None
     counts = data.count_ops()
+    if not (
+        _has_plain(counts.keys(), circuit, basis_gates) and _are_plain(paulis, circuit.num_qubits)
+    ):
+        return None
     instructions = list(data)
     names = list(map(_name, instructions))
     if "barrier" in counts:
@@ -185,7 +187,10 @@ def is_plain(circuit: QuantumCircuit, basis_gates: set[str] | None = None) -> bo
     Some that do cannot be read all the same, but there is nothing in them that Aer's compiler
     changes before it looks at the instructions one by one.
     """
-    names = circuit._data.count_ops().keys()
+    return _has_plain(circuit._data.count_ops().keys(), circuit, basis_gates)
+
+
+def _has_plain(names: Any, circuit: QuantumCircuit, basis_gates: set[str] | None) -> bool:
     return (
         names <= _READ
         and (basis_gates is None or names - _NOT_GATES <= basis_gates)

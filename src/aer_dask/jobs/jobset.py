@@ -198,9 +198,9 @@ class AerJobSet(JobV1):
                     return
 
     def _index_of(self, experiment: int | str | QuantumCircuit) -> int:
-        names = self._run.names()
-        if isinstance(experiment, int) and 0 <= experiment < len(names):
+        if isinstance(experiment, int) and 0 <= experiment < len(self._run.experiments):
             return experiment
+        names = self._run.names()
         name = experiment.name if isinstance(experiment, QuantumCircuit) else experiment
         if name in names:
             return names.index(name)

@@ -177,17 +177,18 @@ class SharedRun:
     def _circuit(self, leg: Leg) -> Any:
         """The circuit from the leg's start on, kept where it saves nothing on its way."""
         if leg.saves or leg.start not in self._circuits:
-            circuit = circuit_of(self._columns.since(leg.start), self._calls(leg))
+            part = self._columns.since(leg.start)
+            circuit = circuit_of(part, self._calls(leg, part))
             if leg.saves:
                 return circuit
             self._circuits[leg.start] = circuit
         return self._circuits[leg.start]
 
-    def _calls(self, leg: Leg) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _calls(self, leg: Leg, part: Columns) -> Iterator[tuple[str, tuple[Any, ...]]]:
         qubits = list(range(self._columns.num_qubits))
         if leg.start:
             yield "set_statevector", (qubits, [self._states[leg.start]])
-        for instruction, call in enumerate(self._columns.since(leg.start).calls(), leg.start):
+        for instruction, call in enumerate(part.calls(), leg.start):
             if instruction in leg.saves:
                 label = f"{_CUT}{instruction}"
                 yield "save_state", (qubits, "save_statevector", "single", label)

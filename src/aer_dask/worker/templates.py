@@ -17,7 +17,7 @@ from qiskit_aer.backends import controller_wrappers as aer
 
 from ..compile import codec
 from ..compile.columns import Columns
-from ..compile.operations import operations_of
+from ..compile.operations import Operations, operations_of
 from ..compile.program import NAME, Program
 
 #: Bytes of the circuits that are kept, all together.
@@ -60,8 +60,9 @@ class Templates:
                 self._kept.move_to_end(data)
                 return self._kept[data][0]
         program: Program | Columns = codec.decode(data)
-        template, size = _template(program), len(data) + _size(program)
-        if size <= self._most and not _has_large(program):
+        operations = operations_of(program)
+        template, size = _template(program, operations), len(data) + _size(program)
+        if size <= self._most and not _has_large(operations):
             with self._lock:
                 self._keep(data, template, size)
         return template
@@ -77,13 +78,14 @@ class Templates:
 
 def build(data: bytes) -> Template:
     """A new template of an encoded program."""
-    return _template(codec.decode(data))
+    program: Program | Columns = codec.decode(data)
+    return _template(program, operations_of(program))
 
 
-def _template(program: Program | Columns) -> Template:
+def _template(program: Program | Columns, operations: Operations) -> Template:
     circuit = circuit_of(program, program.calls())
     columns = program if isinstance(program, Columns) else None
-    return Template(circuit, columns, operations_of(program).touched)
+    return Template(circuit, columns, operations.touched)
 
 
 def circuit_of(program: Program | Columns, calls: Iterable[tuple[str, tuple[Any, ...]]]) -> Any:
@@ -109,6 +111,5 @@ def _size(program: Program | Columns) -> int:
     return _CIRCUIT + _OPERATION * len(program.written) + _ITEM * items
 
 
-def _has_large(program: Program | Columns) -> bool:
-    methods = operations_of(program).methods
-    return any(name in _LARGE or name.startswith("set_") for name in methods)
+def _has_large(operations: Operations) -> bool:
+    return any(name in _LARGE or name.startswith("set_") for name in operations.methods)
