@@ -9,6 +9,7 @@ from qiskit.circuit import ParameterVector, Qubit
 from qiskit.circuit.library import efficient_su2
 
 from aer_dask.compile import columns, sharing
+from aer_dask.compile.bindings import Bindings
 from aer_dask.runs.options import RunOptions
 from aer_dask.worker import execute, prefix
 from tests.circuits import pauli_noise, plain, readout_noise
@@ -182,6 +183,12 @@ def test_rows_share_nothing_where_bits_or_memory_forbid_it(why, shared_runs):
     memory = 2000 if why == "a small worker" else None
     tasks = compiled_run(backend, [batch], options).planner(1, memory).plan().tasks
     assert not any(piece.shares for task in tasks for piece in task.pieces)
+
+
+def test_values_differ_where_their_bits_do():
+    bindings = Bindings.of([(3, 0, 0), (5, 0, 1)], [np.zeros(3), np.array([0.0, -0.0, -0.0])])
+    rows = prefix.Rows.of(bindings)
+    assert rows.depths(np.array([0, 1, 2]), end=9) == [5, 9]
 
 
 def test_memory_counts_the_states_that_are_kept():
