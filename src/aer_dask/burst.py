@@ -6,6 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: So few new objects may as well be looked at.
+_MANY = 100_000
+
 
 @contextmanager
 def burst() -> Iterator[None]:
@@ -20,7 +23,8 @@ def burst() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
+            # asked in this order: it takes long to count what a user has frozen
+            if gc.get_count()[0] > _MANY and not gc.get_freeze_count():
                 # to where the old objects are, without a look at any, which would come next
                 gc.freeze()
                 gc.unfreeze()

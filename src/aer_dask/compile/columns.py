@@ -54,7 +54,9 @@ _NOT_GATES = {"measure", "reset", "barrier"}
 _MOST_QUBITS = 2**16
 _LETTERS = frozenset("IXYZ")
 
-_name, _qubits, _params, _label = map(attrgetter, ("name", "qubits", "params", "label"))
+_name, _qubits, _clbits, _params, _label = map(
+    attrgetter, ("name", "qubits", "clbits", "params", "label")
+)
 _is_standard = methodcaller("is_standard_gate")
 
 #: Where a circuit has an expression in place of a number: instruction, parameter, expression.
@@ -147,14 +149,14 @@ def read(
     if "barrier" in counts:
         kept = [name != "barrier" for name in names]
         instructions, names = list(compress(instructions, kept)), list(compress(names, kept))
-    gates = len(names) - counts.get("measure", 0) - counts.get("reset", 0)
+    codes = bytes(map(CODES.__getitem__, names))
+    others = [instructions[at] for at, code in enumerate(codes) if code >= MEASURE]
     # an instruction of the user's may have a standard one's name
-    if sum(map(_is_standard, instructions)) != gates or any(map(_label, instructions)):
+    if sum(map(_is_standard, instructions)) != len(codes) - len(others):
         return None
-    if gates < len(names) and not all(map(_is_usual, instructions, names)):
+    if any(map(_label, instructions)) or not all(map(_is_usual, others)):
         return None
     values = list(chain.from_iterable(map(_params, instructions)))
-    codes = bytes(map(CODES.__getitem__, names))
     phase = circuit.global_phase
     places: list[Place] = [(GLOBAL_PHASE, -1, phase)] if is_open(phase) else []
     if data.num_parameters():
@@ -169,12 +171,7 @@ def read(
         0.0 if is_open(phase) else float(phase),
         codes,
         _positions(circuit.qubits, chain.from_iterable(map(_qubits, instructions))),
-        _positions(
-            circuit.clbits,
-            (instructions[at].clbits[0] for at, code in enumerate(codes) if code == MEASURE),
-        )
-        if "measure" in counts
-        else b"",
+        _positions(circuit.clbits, chain.from_iterable(map(_clbits, others))) if others else b"",
         params,
         paulis,
     )
@@ -203,11 +200,10 @@ def _are_plain(paulis: tuple[str, ...], qubits: int) -> bool:
     return all(len(pauli) == qubits and _LETTERS.issuperset(pauli) for pauli in paulis)
 
 
-def _is_usual(instruction: Any, name: str) -> bool:
+def _is_usual(instruction: Any) -> bool:
     """Whether a measurement or reset is of one qubit, into one bit or none."""
-    if name not in _NOT_GATES:
-        return True
-    return (len(instruction.qubits), len(instruction.clbits)) == (1, name == "measure")
+    bits = 1 if instruction.name == "measure" else 0
+    return (len(instruction.qubits), len(instruction.clbits)) == (1, bits)
 
 
 def is_open(value: Any) -> bool:

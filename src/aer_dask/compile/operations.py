@@ -163,9 +163,11 @@ class ColumnOperations(Operations):
         return False
 
     def turns(self) -> Iterator[float]:
-        if RZ not in self._codes:
-            return iter(())
-        return super().turns()
+        params, at = memoryview(self._columns.params).cast("d"), 0
+        for code in self._columns.codes if RZ in self._codes else ():
+            if code == RZ:
+                yield _quarters(params[at])
+            at += KINDS[code].params
 
     @cached_property
     def _numbers(self) -> tuple[list[int], list[int], list[float]]:
