@@ -101,6 +101,8 @@ class DaskDispatcher(Dispatcher):
             simulate_on_worker, task, self._digest, memory, self._versions,
             key=key, priority=priority, workers=self._addresses or None,
             resources=needed or None, pure=False,
+            # taken out by Dask: also few tasks wait at the scheduler, for the first idle worker
+            _data_producer=True,
         )  # fmt: skip
         if self._addresses or is_large:
             self._asked[key] = self._addresses, memory

@@ -138,6 +138,8 @@ class Planner:
     _results: int = field(default=0, init=False)
     _planned: float = field(default=0.0, init=False)
     _asked_for: int = field(default=0, init=False)
+    #: how many tasks there are already
+    _cut: int = field(default=0, init=False)
 
     def plan(self) -> Plan:
         """The tasks of all experiments, in the order in which they should be run.
@@ -189,7 +191,10 @@ class Planner:
 
     def _seconds(self, index: int, shots: int | None = None) -> float:
         experiment = self.experiments[index]
-        return self.seconds(experiment.prediction, experiment.shots if shots is None else shots)
+        # further rows are simulated with the circuit that was made for the first
+        making = 0.0 if experiment.row else experiment.prediction.duration.making
+        shots = experiment.shots if shots is None else shots
+        return making + self.seconds(experiment.prediction, shots)
 
     def _target(self, index: int, share: float, left: float) -> float:
         """Seconds of a task of whole experiments when so many are left.
@@ -199,8 +204,15 @@ class Planner:
         if self._can_share(index):
             return share * TASKS_PER_SLOT / SHARING_TASKS_PER_SLOT
         if share <= SHORTEST_TASK:
-            return share
+            return self._even_target(share, left + self._filled)
         return max(min(share, left / (2 * max(self.slots, 1))), share / 4, SHORTEST_TASK)
+
+    def _even_target(self, share: float, left: float) -> float:
+        """The same of few short tasks: all slots end with the last one of a round of equal ones."""
+        slots = max(self.slots, 1)
+        tasks = slots - self._cut % slots
+        tasks += slots * max(0, math.ceil((left / share - tasks) / slots - 1e-6))
+        return max(left / tasks, SHORTEST_TASK / 10)
 
     def _share(self, total: float) -> float:
         """Seconds of one task."""
@@ -318,6 +330,7 @@ class Planner:
         return shared > 0 and (self.memory is None or needed <= self.memory)
 
     def _task(self, pieces: list[Piece], seconds: float) -> Task:
+        self._cut += 1
         parts = [(self.experiments[index].memory, piece.shots)
                  for piece in pieces for index in range(piece.start, piece.stop)]  # fmt: skip
         working = max(memory.working for memory, _ in parts)
