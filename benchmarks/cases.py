@@ -133,7 +133,7 @@ def many_volumes(phase: float) -> Work:
 def many_ghz(phase: float, count: int = 16_000) -> Work:
     """Circuits so small that only what is done once per circuit counts."""
     circuits = ghz(phase, count)
-    return lambda on: on.run(circuits, shots=1000)
+    return lambda on: on.run(circuits, shots=100)
 
 
 def near(circuit: QuantumCircuit) -> np.ndarray:

@@ -64,6 +64,8 @@ class Compiled:
         return self.bindings.rows
 
 
+#: What a circuit is besides its instructions, as so many of them.
+_OVERHEAD = 50
 #: Options that hold for all batches of a run.
 _OF_ALL_BATCHES = frozenset(
     {"executor", "max_job_size", "max_shot_size", "prefix_sharing", "seed_policy"}
@@ -213,7 +215,10 @@ class Assembler:
                 prediction = predictions.of(program, bool(bindings))
                 yield Compiled(self._same(data), prediction, bindings, header)
 
-        weights = [len(c._data) * _rows(bound) for c, bound in zip(circuits, binds, strict=True)]
+        weights = [
+            (_OVERHEAD + len(circuit._data)) * _rows(bound)
+            for circuit, bound in zip(circuits, binds, strict=True)
+        ]
         return Batch(config, noise, facts, weights, compiled())
 
     def _compile(

@@ -34,6 +34,8 @@ class Bindings(NamedTuple):
         Raises:
             AerError: if there are not as many values for each.
         """
+        if not values:
+            return NOTHING_BOUND
         lengths = {len(column) for column in values}
         if len(lengths) > 1:
             raise AerError(
@@ -43,7 +45,7 @@ class Bindings(NamedTuple):
         instructions, positions, columns = np.array(list(places), dtype=int).reshape(-1, 3).T
         # Aer's own order may be another; of values for one place the last one counts
         order = np.argsort(instructions, kind="stable")
-        matrix = np.stack(values, axis=1) if values else np.empty((1, 0))
+        matrix = np.stack(values, axis=1)
         return cls(instructions[order], positions[order], columns[order], matrix)
 
     def __bool__(self) -> bool:
@@ -56,10 +58,14 @@ class Bindings(NamedTuple):
 
     def part(self, start: int, stop: int) -> Bindings:
         """Some of the rows."""
+        if (start, stop) == (0, self.rows):
+            return self  # an object that travels once, however many circuits have it
         return self._replace(values=self.values[start:stop])
 
     def phases(self) -> np.ndarray | None:
         """The global phase of each row in radians, if it is bound."""
+        if not self:
+            return None
         bound = self.columns[self.instructions == GLOBAL_PHASE]
         return self.values[:, bound[0]] if len(bound) else None
 
@@ -71,6 +77,10 @@ class Bindings(NamedTuple):
             (place, lists[column])
             for place, column in zip(places, self.columns.tolist(), strict=True)
         ]
+
+
+#: What a circuit has that is given no values: one result.
+NOTHING_BOUND = Bindings(*np.empty((3, 0), dtype=int), np.empty((1, 0)))
 
 
 def row(values: Any) -> np.ndarray:

@@ -167,6 +167,8 @@ class Planner:
         for index in indices:
             seconds = self._seconds(index)
             target = self._target(index, share, total - self._planned)
+            if known < 1.0 and not self._can_share(index):
+                target = min(target, self._soon())
             self._planned += seconds
             pieces = list(self._pieces(index, share))
             if len(pieces) > 1:
@@ -206,6 +208,11 @@ class Planner:
         if share <= SHORTEST_TASK:
             return self._even_target(share, left + self._filled)
         return max(min(share, left / (2 * max(self.slots, 1))), share / 4, SHORTEST_TASK)
+
+    def _soon(self) -> float:
+        """Seconds of a task that is sent before workers have done what was sent to them."""
+        sent = self._planned - self._filled
+        return max(2 * sent / max(self.slots, 1), SHORTEST_TASK / 10)
 
     def _even_target(self, share: float, left: float) -> float:
         """The same of few short tasks: all slots end with the last one of a round of equal ones."""
