@@ -79,8 +79,9 @@ class Bindings(NamedTuple):
         ]
 
 
+_NO_PLACES = np.empty(0, dtype=int)
 #: What a circuit has that is given no values: one result.
-NOTHING_BOUND = Bindings(*np.empty((3, 0), dtype=int), np.empty((1, 0)))
+NOTHING_BOUND = Bindings(_NO_PLACES, _NO_PLACES, _NO_PLACES, np.empty((1, 0)))
 
 
 def row(values: Any) -> np.ndarray:

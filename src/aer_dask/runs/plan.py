@@ -166,7 +166,7 @@ class Planner:
         share = self._share(total)
         for index in indices:
             seconds = self._seconds(index)
-            target = self._target(index, share, total - self._planned)
+            target = self._target(index, share, total)
             if known < 1.0 and not self._can_share(index):
                 target = min(target, self._soon())
             self._planned += seconds
@@ -198,13 +198,14 @@ class Planner:
         shots = experiment.shots if shots is None else shots
         return making + self.seconds(experiment.prediction, shots)
 
-    def _target(self, index: int, share: float, left: float) -> float:
-        """Seconds of a task of whole experiments when so many are left.
+    def _target(self, index: int, share: float, total: float) -> float:
+        """Seconds of a task of whole experiments, of so many in all.
 
         Shorter towards the end, so that workers end at about the same time.
         """
         if self._can_share(index):
-            return share * TASKS_PER_SLOT / SHARING_TASKS_PER_SLOT
+            return max(share, total / (max(self.slots, 1) * SHARING_TASKS_PER_SLOT))
+        left = total - self._planned
         if share <= SHORTEST_TASK:
             return self._even_target(share, left + self._filled)
         return max(min(share, left / (2 * max(self.slots, 1))), share / 4, SHORTEST_TASK)

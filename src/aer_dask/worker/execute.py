@@ -73,7 +73,8 @@ def _one_by_one(call: ControllerCall, options: dict[str, Any], shared: bytes) ->
         qubits = frozenset().union(*(template.qubits for template in templates))
         noise = _noise(shared, call.batch, qubits)
     circuits = [template.circuit for template in templates]
-    return _execute(circuits, tables, noise, {**options, "seed_simulator": call.seed}, call.shots)
+    config = _config({**options, "seed_simulator": call.seed}, call.shots)
+    return _execute(circuits, tables, noise, config)
 
 
 def _in_common(call: ControllerCall, options: dict[str, Any]) -> dict[str, Any] | None:
@@ -90,25 +91,27 @@ def _in_common(call: ControllerCall, options: dict[str, Any]) -> dict[str, Any] 
         return None
     phase = [((GLOBAL_PHASE, -1), [template.columns.global_phase_angle])]
 
+    config = _config({**options, "method": "statevector"}, call.shots)
+
     def execute(circuit: Any, table: Table, row: int) -> dict[str, Any]:
-        seed = {"method": "statevector", "seed_simulator": seed_of(call.seed, row)}
-        return _execute([circuit], [table or phase], {}, {**options, **seed}, call.shots)
+        config.seed_simulator = seed_of(call.seed, row)
+        return _execute([circuit], [table or phase], {}, config)
 
     return SharedRun(template, rows, execute).output(legs)
 
 
-def _execute(
-    circuits: list[Any],
-    tables: list[Table],
-    noise: dict[str, Any],
-    options: dict[str, Any],
-    shots: int,
-) -> dict[str, Any]:
+def _config(options: dict[str, Any], shots: int) -> aer.AerConfig:
     config = aer.AerConfig()
     for name, value in options.items():
         setattr(config, name, value)
     config.shots = shots
     config.library_dir = LIBRARY_DIR
+    return config
+
+
+def _execute(
+    circuits: list[Any], tables: list[Table], noise: dict[str, Any], config: aer.AerConfig
+) -> dict[str, Any]:
     if any(tables):
         config.parameterizations = tables
     output: dict[str, Any] = _controller().execute(circuits, noise, config)

@@ -148,6 +148,8 @@ class SharedRun:
         self._columns, self._rows, self._execute = template.columns, rows, execute
         self._states: dict[int, np.ndarray] = {}
         self._circuits: dict[int, Any] = {0: template.circuit}
+        #: by where a leg starts and what it saves
+        self._places: dict[tuple[Any, ...], tuple[list[tuple[int, int]], np.ndarray]] = {}
 
     def output(self, legs: Sequence[Leg]) -> dict[str, Any] | None:
         """What one call of the controller for all rows would give; None where Aer fails."""
@@ -196,12 +198,21 @@ class SharedRun:
 
     def _table(self, leg: Leg) -> Table:
         """The values of the leg's row, at the places where the leg's circuit has them."""
-        table = self._rows.bindings.part(leg.row, leg.row + 1)
-        first = int(np.searchsorted(table.instructions, leg.start))
-        instructions = table.instructions[first:]
+        if (known := self._places.get(leg[1:])) is None:
+            known = self._places[leg[1:]] = self._places_of(leg)
+        places, columns = known
+        values = self._rows.bindings.values[leg.row, columns].tolist()
+        return [(place, [value]) for place, value in zip(places, values, strict=True)]
+
+    def _places_of(self, leg: Leg) -> tuple[list[tuple[int, int]], np.ndarray]:
+        """Where a leg's circuit has values, and in which columns those stand."""
+        bindings = self._rows.bindings
+        first = int(np.searchsorted(bindings.instructions, leg.start))
+        instructions = bindings.instructions[first:]
         saved_before = np.searchsorted(leg.saves, instructions, side="right")
         moved = instructions - leg.start + bool(leg.start) + saved_before
-        return Bindings(moved, table.positions[first:], table.columns[first:], table.values).table()
+        places = zip(moved.tolist(), bindings.positions[first:].tolist(), strict=True)
+        return list(places), bindings.columns[first:]
 
 
 def _take_states(result: dict[str, Any], cuts: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
