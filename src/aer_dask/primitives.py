@@ -8,6 +8,7 @@ values are those of Aer's primitives, bit for bit; without one they *are* Aer's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -92,20 +93,24 @@ class EstimatorV2(_OnExecutor, aer.EstimatorV2):  # type: ignore[misc]
         if not self._has_executor() or not pubs:
             return super()._run(pubs)
         with burst():
-            requests = [self._request(pub) for pub in pubs]
+            # each time that it is asked for its terms, Qiskit makes them anew
+            observables = [np.asarray(pub.observables) for pub in pubs]
+            requests = [self._request(*each) for each in zip(pubs, observables, strict=True)]
             job = self._backend.run_batches(requests, **self.options.run_options)
-        results = [self._evaluate(*each) for each in zip(pubs, job.results(), strict=True)]
+        results = [
+            self._evaluate(*each) for each in zip(pubs, observables, job.results(), strict=True)
+        ]
         return PrimitiveResult(results, metadata={"version": 2})
 
-    def _request(self, pub: EstimatorPub) -> Arguments:
+    def _request(self, pub: EstimatorPub, observables: np.ndarray) -> Arguments:
         """The run that Aer's EstimatorV2 makes of a pub: all its Paulis saved, in one circuit."""
-        return pub.circuit, [_convert_parameter_bindings(pub)], {}, [_paulis(pub)]
+        return pub.circuit, [_convert_parameter_bindings(pub)], {}, [_paulis(observables)]
 
-    def _evaluate(self, pub: EstimatorPub, result: Result) -> PubResult:
+    def _evaluate(self, pub: EstimatorPub, observables: np.ndarray, result: Result) -> PubResult:
         """Expectation values from saved Paulis, as ``EstimatorV2._run_pub`` of Aer has them."""
         shape = pub.parameter_values.shape
         rows = np.arange(pub.parameter_values.size).reshape(shape)
-        rows, observables = np.broadcast_arrays(rows, pub.observables)
+        rows, observables = np.broadcast_arrays(rows, observables)
         values = np.zeros(rows.shape, dtype=float)
         for index in np.ndindex(*rows.shape):
             data = result.data(int(rows[index]))
@@ -193,9 +198,9 @@ class SamplerV2(_OnExecutor, aer.SamplerV2):  # type: ignore[misc]
         return results
 
 
-def _paulis(pub: EstimatorPub) -> tuple[str, ...]:
-    """The Pauli strings of a pub's observables, each once, in the order in which they come."""
-    return tuple(dict.fromkeys(p for terms in pub.observables.ravel() for p in terms))
+def _paulis(observables: np.ndarray) -> tuple[str, ...]:
+    """The Pauli strings of observables, each once, in the order in which they come."""
+    return tuple(dict.fromkeys(chain.from_iterable(observables.flat)))
 
 
 def _sampling(shots: int, pubs: Sequence[SamplerPub]) -> Arguments:

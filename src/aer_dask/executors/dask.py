@@ -83,14 +83,15 @@ class DaskDispatcher(Dispatcher):
 
     def begin(self, shared: bytes) -> None:
         try:
-            self._session.check(frozenset(self._session.workers()))
+            workers = self._session.workers()
+            self._session.check(frozenset(workers))
             self._shared, self._digest = shared, codec.digest(shared)
             self._session.hold(self._digest, shared)
         except OSError as error:
             raise ExecutorError(
                 f"The Dask scheduler or a worker did not answer: {error}. Run the job again."
             ) from error
-        self._addresses = self._chosen_addresses()
+        self._addresses = self._chosen_addresses(workers)
 
     def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
         if not self._session.connected():
@@ -145,9 +146,10 @@ class DaskDispatcher(Dispatcher):
                 return
             try:
                 # workers of other versions may be on their way out, and the scheduler too
-                self._session.check(frozenset(self._session.workers()), anew=True)
+                workers = self._session.workers()
+                self._session.check(frozenset(workers), anew=True)
                 self._session.renew(self._digest, self._shared)
-                self._addresses = self._chosen_addresses()
+                self._addresses = self._chosen_addresses(workers)
                 return
             except VersionMismatchError:
                 if time.monotonic() > deadline:
@@ -178,7 +180,10 @@ class DaskDispatcher(Dispatcher):
 
     def _workers(self) -> dict[str, Any]:
         """The workers that may be used, by address."""
-        workers = self._session.workers()
+        return self._among(self._session.workers())
+
+    def _among(self, workers: dict[str, Any]) -> dict[str, Any]:
+        """Those of the workers that may be used."""
         if not self._chosen:
             return workers
         chosen = {str(name) for name in self._chosen} | self._hosts
@@ -188,13 +193,13 @@ class DaskDispatcher(Dispatcher):
             if not chosen.isdisjoint((address, str(worker["name"]), worker["host"]))
         }
 
-    def _chosen_addresses(self) -> list[str]:
+    def _chosen_addresses(self, workers: dict[str, Any]) -> list[str]:
         """Where tasks may go; nothing for anywhere.
 
         Dask itself takes a name for the address that it stands for at that moment, a number for
         another name than its digits, and a host by its IP address only.
         """
-        return list(self._workers()) if self._chosen else []
+        return list(self._among(workers)) if self._chosen else []
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
@@ -216,9 +221,9 @@ class DaskDispatcher(Dispatcher):
             )
 
     def _refuse_unknown_workers(self) -> None:
-        workers = self._session.workers().values() if self._chosen else ()
-        if workers and not self._workers():
-            names = ", ".join(sorted(str(worker["name"]) for worker in workers))
+        workers = self._session.workers() if self._chosen else {}
+        if workers and not self._among(workers):
+            names = ", ".join(sorted(str(worker["name"]) for worker in workers.values()))
             raise ExecutorError(
                 f"None of the chosen workers {self._chosen} is part of the cluster; it has {names}."
             )
