@@ -58,6 +58,9 @@ GROUPS = {PLAIN: 0, PLAIN_ALL: 1, BY_HAND: 0, OURS_1: 0, OURS_2: 1}
 #: Global phases, each given once: far too small to matter, and different in some bit.
 PHASES = (1e-9 * number for number in count(1))
 
+#: Seconds before each turn, in which the cluster gives up what the turn before it has left there.
+PAUSE = 0.5
+
 #: Of each temperature and contender, the seconds of every round.
 Seconds = dict[str, dict[str, list[float]]]
 
@@ -65,6 +68,7 @@ Seconds = dict[str, dict[str, list[float]]]
 def timed(work: Work, contender: Contender) -> tuple[float, Any]:
     """Seconds of the work, and what it gave."""
     gc.collect()
+    time.sleep(PAUSE)
     gc.freeze()  # what earlier turns have left alive shall not slow down this one's collections
     started = time.perf_counter()
     value = work(contender)

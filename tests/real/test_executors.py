@@ -16,7 +16,7 @@ from aer_dask.executors.shared_store import NAME
 from aer_dask.jobs import driver
 from aer_dask.runs.run import Run
 from aer_dask.testing import differences
-from tests.circuits import bell, mid_circuit, plain
+from tests.circuits import bell, mid_circuit, pauli_noise, plain, volume
 from tests.waiting import wait_until
 
 from .runs import expected, start_run
@@ -37,6 +37,26 @@ def kept(client):
         },
         NAME,
     )
+
+
+def test_even_a_few_tasks_wait_at_the_scheduler_and_not_at_a_busy_worker(client):
+    circuits, options = [volume(12, seed) for seed in range(4)], {"method": "statevector"}
+    backend = AerSimulator(executor=client, noise_model=pauli_noise(), **options)
+    job = backend.run(circuits, shots=5000, max_job_size=1, max_shot_size=5000)
+
+    def states():
+        return client.run_on_scheduler(
+            lambda job_id, dask_scheduler: sorted(
+                task.state for key, task in dask_scheduler.tasks.items() if job_id in str(key)
+            ),
+            job.job_id(),
+        )
+
+    try:
+        wait_until(lambda: len(states()) == 4, "all tasks are there")
+        assert states() == ["processing", "processing", "queued", "queued"]
+    finally:
+        job.cancel()
 
 
 @pytest.mark.parametrize("by", ["name", "host", "address"])

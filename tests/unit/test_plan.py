@@ -13,7 +13,7 @@ from aer_dask.compile.prediction import Prediction
 from aer_dask.compile.seeds import STRIDE
 from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.plan import Planner
+from aer_dask.runs.plan import LONGEST_TASK, Planner
 
 LIGHT = Prediction(3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
 HEAVY = Prediction(3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
@@ -99,6 +99,52 @@ def test_workers_end_at_about_the_same_time(count, each, slots):
         heapq.heappush(free, heapq.heappop(free) + len(task.experiments()) * each)
     whole_rounds = math.ceil(count / slots) * each  # no cut of theirs could take less
     assert max(free) <= 1.1 * whole_rounds
+
+
+def in_portions(planner, portion):
+    """The tasks of a planner that is told of so many experiments at a time."""
+    count, tasks = len(planner.experiments), []
+    for start in range(0, count, portion):
+        stop = min(start + portion, count)
+        tasks += planner.tasks(range(start, stop), stop / count)
+        if len(tasks) < planner.slots:
+            tasks += planner.rest()
+    return [*tasks, *planner.rest()]
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+@pytest.mark.parametrize("each", [2e-3, 3e-2])
+def test_workers_end_at_about_the_same_time_when_circuits_come_in_portions(slots, each):
+    prediction = Prediction(3, "statevector", Memory(), Duration(each, 0.0), False, False)
+    experiments = [Experiment(0, i, 0, i, 1, prediction) for i in range(200)]
+    tasks = in_portions(Planner(experiments, slots, seconds), 20)
+    free = [0.0] * slots
+    for task in tasks:
+        heapq.heappush(free, heapq.heappop(free) + len(task.experiments()) * each)
+    assert sorted(i for task in tasks for i in task.experiments()) == list(range(200))
+    assert max(free) <= 1.15 * 200 * each / slots
+    assert len(tasks) <= 10 + 8 * slots
+
+
+def test_rows_that_share_are_cut_so_that_every_slot_has_some():
+    prediction = Prediction(3, "statevector", Memory(), Duration(2e-3, 0.0), False, False, 100)
+    experiments = [Experiment(0, 0, i, i, 1, prediction, shared=100) for i in range(192)]
+    tasks = Planner(experiments, 2, seconds).plan().tasks
+    assert [len(task.experiments()) for task in tasks] == [96, 96]
+
+
+def test_no_task_is_so_long_that_to_repeat_it_costs_too_much():
+    prediction = Prediction(3, "statevector", Memory(), Duration(1.0, 0.0), False, False, 100)
+    experiments = [Experiment(0, 0, i, i, 1, prediction, shared=100) for i in range(2000)]
+    tasks = Planner(experiments, 2, seconds).plan().tasks
+    assert max(len(task.experiments()) for task in tasks) <= LONGEST_TASK + 1
+
+
+def test_making_a_circuit_counts_once_for_all_its_rows():
+    prediction = Prediction(3, "statevector", Memory(), Duration(1e-3, 0.0, 0.5), False, False)
+    rows = [Experiment(0, 0, i, i, 1, prediction) for i in range(10)]
+    (task,) = Planner(rows, 1, seconds, RunOptions(max_job_size=10)).plan().tasks
+    assert task.seconds == pytest.approx(0.51)
 
 
 @pytest.mark.parametrize("batches", [1, 1000])

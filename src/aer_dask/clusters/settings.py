@@ -22,7 +22,7 @@ DASK_SETTINGS = {
     "DASK_DISTRIBUTED__ADAPTIVE__TARGET_DURATION": "60s",
     # Dask gives all of this to one attempt, which a Service whose pod is gone never answers
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s",
-    # where a worker's own process spends its time says nothing, and looking takes 2 % of a core
+    # a worker's own process only waits for simulations, and Dask's profile takes 2 % of a core
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     # state vectors live in child processes that Dask's memory manager does not see
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",

@@ -91,7 +91,7 @@ class Batch:
     """One ``run`` call; ``config`` and ``noise`` hold for all of its circuits.
 
     ``circuits`` are those that are compiled, and ``left`` gives the others; ``weights`` say how
-    much of the work each of all circuits is, in instructions to be simulated.
+    much of the work each of all circuits is: its instructions and :data:`_OVERHEAD`, times rows.
     """
 
     config: dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import inspect
 import logging
 import socket
 import threading
@@ -12,6 +13,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+import distributed.client
 from distributed import Client
 from distributed.deploy.cluster import Cluster
 from distributed.scheduler import KilledWorker, NoValidWorkerError
@@ -32,6 +34,13 @@ SMALL = 64 * 2**20
 #: What a Dask task ends with when the worker that ran it died, or the child in it.
 _DEATHS = (WorkerLostError, KilledWorker, NoValidWorkerError)
 _POLL = 0.2
+_TASK = vars(distributed.client).get("Task", object)
+#: Keeps a task at the scheduler until a worker is idle, also where tasks are few, if Dask has such
+#: a thing: `submit` hands it to `Task`. (From two tasks a thread on Dask does so by itself, and
+#: never with tasks that ask for workers or memory.)
+_QUEUED = (
+    {"_data_producer": True} if "_data_producer" in inspect.signature(_TASK).parameters else {}
+)
 
 
 class DaskDispatcher(Dispatcher):
@@ -102,8 +111,7 @@ class DaskDispatcher(Dispatcher):
             simulate_on_worker, task, self._digest, memory, self._versions,
             key=key, priority=priority, workers=self._addresses or None,
             resources=needed or None, pure=False,
-            # taken out by Dask: also few tasks wait at the scheduler, for the first idle worker
-            _data_producer=True,
+            **_QUEUED,
         )  # fmt: skip
         if self._addresses or is_large:
             self._asked[key] = self._addresses, memory
@@ -146,10 +154,10 @@ class DaskDispatcher(Dispatcher):
                 return
             try:
                 # workers of other versions may be on their way out, and the scheduler too
-                workers = self._session.workers()
-                self._session.check(frozenset(workers), anew=True)
+                self._session.check(frozenset(self._session.workers()), anew=True)
                 self._session.renew(self._digest, self._shared)
-                self._addresses = self._chosen_addresses(workers)
+                # asked for anew: after a scheduler's restart workers come one by one
+                self._addresses = self._chosen_addresses(self._session.workers())
                 return
             except VersionMismatchError:
                 if time.monotonic() > deadline:

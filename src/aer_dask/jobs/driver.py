@@ -181,13 +181,13 @@ class Driver:
         """Check the workers, and compile, plan, encode and send, some at a time."""
         self._dispatcher.begin(self._run.shared)
         planner = self._run.planner(capacity.slots, capacity.memory)
-        last: list[int] = []  # which the thread sends: a short run is not held up by sending
         with burst():
             for tasks in filter(None, self._run.tasks(planner)):
                 self._run.check_memory(tasks, capacity.memory)
-                self._not_sent += [index for index in last if not self._submit(index)]
-                last = [self._add(task) for task in tasks]
-        self._not_sent += last
+                indices = [self._add(task) for task in tasks]
+                # the last ones are left to the thread: a short run is not held up by sending
+                last = self._run.is_compiled
+                self._not_sent += [i for i in indices if last or not self._submit(i)]
         self._collector = Collector(self._run)
         self._is_complete = [False] * len(self._run.experiments)
         plan = Plan(tuple(self._tasks), tuple(self._run.experiments))

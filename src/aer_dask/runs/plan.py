@@ -193,7 +193,7 @@ class Planner:
 
     def _seconds(self, index: int, shots: int | None = None) -> float:
         experiment = self.experiments[index]
-        # further rows are simulated with the circuit that was made for the first
+        # most further rows are simulated with the circuit that was made for the first
         making = 0.0 if experiment.row else experiment.prediction.duration.making
         shots = experiment.shots if shots is None else shots
         return making + self.seconds(experiment.prediction, shots)
@@ -204,7 +204,8 @@ class Planner:
         Shorter towards the end, so that workers end at about the same time.
         """
         if self._can_share(index):
-            return max(share, total / (max(self.slots, 1) * SHARING_TASKS_PER_SLOT))
+            each = total / (max(self.slots, 1) * SHARING_TASKS_PER_SLOT)
+            return min(max(share, each), LONGEST_TASK)
         left = total - self._planned
         if share <= SHORTEST_TASK:
             return self._even_target(share, left + self._filled)

@@ -19,7 +19,7 @@ from .experiments import Experiment, expand
 from .options import RunOptions
 from .plan import Piece, Planner, Task
 
-#: Instructions, times rows, that are compiled at a time, in about 5 ms.
+#: How much is compiled at a time, in about 5 ms, counted as :attr:`Batch.weights` are.
 PORTION = 5000
 
 
@@ -78,6 +78,11 @@ class Run:
         """
         for _ in self._portions():
             pass
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether all circuits are compiled."""
+        return self._compiled >= self._weight
 
     def _portions(self) -> Iterator[range]:
         """The experiments there are, and those of circuits that are compiled, some at a time."""

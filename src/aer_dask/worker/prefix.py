@@ -17,12 +17,12 @@ import numpy as np
 
 from ..compile.bindings import Bindings, Table
 from ..compile.columns import Columns
-from ..compile.duration import evolution
+from ..compile.duration import MAKE, evolution
 from ..compile.sharing import STATES, last_cut
 from .templates import Template, circuit_of
 
-#: Seconds to make one operation of an ``AerCircuit``, and to hand over one amplitude of a state.
-_BUILD, _AMPLITUDE = 4.5e-6, 1e-7
+#: Seconds to hand over one amplitude of a state.
+_AMPLITUDE = 1e-7
 #: What sharing must save, at the least, of all the time that the rows take on their own.
 _WORTH = 0.05
 _CUT = "aer_dask_state_"
@@ -127,7 +127,7 @@ class _Cost:
         for leg in legs:
             seconds += (self._size - leg.start) * self.gate + len(leg.saves) * self._state
             if leg.saves or leg.start not in made:
-                seconds += (self._size - leg.start + self._saves) * _BUILD + self._state
+                seconds += (self._size - leg.start + self._saves) * MAKE + self._state
             if not leg.saves:
                 made.add(leg.start)
         return seconds
