@@ -22,8 +22,9 @@ class Forecast:
     """What the shots of a circuit are expected to take.
 
     A shot alone applies ``blocks`` matrices and has ``faults`` faults, on the average. ``patterns``
-    is how many different ones there are, ``share`` the blocks that are applied in parts of those of all shots one by one, from
-    above, and ``choice`` the probability that something in a shot is chosen from the state.
+    is how many different ones there are, and ``share`` the blocks that are applied in parts of
+    those of all shots one by one, both from above; ``choice`` is the probability that something in
+    a shot is chosen from the state.
     ``seconds`` are of one thread, ``state_bytes`` of the states that are alive at once.
     """
 
