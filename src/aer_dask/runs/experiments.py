@@ -99,6 +99,8 @@ def _sharing_noise(number: int, batch: Batch) -> Iterator[list[Experiment]]:
             method=METHOD,
             memory=Memory(found.state_bytes, found.state_bytes, shot=_SHOT),
             duration=Duration(found.seconds, 0.0),
+            divisible=False,
+            samplable=False,
         )
         memory = _memory(prediction, batch.config)
         yield [

@@ -20,7 +20,7 @@ from .draws import Draws
 #: Faults of one shot, by number, in the order of their blocks.
 Pattern = tuple[int, ...]
 #: Digits to which two matrices must agree to be the same.
-_DIGITS = 7
+_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def sample(circuit: NoisyCircuit, shots: int, draws: Draws) -> Patterns:
     """
     ideal = tuple(block.steps({}) for block in circuit.blocks)
     table = _Faults(circuit, ideal)
-    drawn = [[] for _ in range(shots)]  # type: list[list[int]]
+    drawn: list[list[int]] = [[] for _ in range(shots)]
     for shot, faults in _by_block(circuit, shots, draws):
         number = table.number(*faults)
         if number is not None:
@@ -155,16 +155,14 @@ class _Faults:
     def _new(self, block: int, outcomes: tuple[tuple[int, int], ...]) -> int | None:
         first = self._first_sites[block]
         steps = self._circuit.blocks[block].steps({s - first: o for s, o in outcomes})
+        if (key := _key(steps)) is not None:
+            if key == _key(self._ideal[block]):
+                return None
+            if (block, key) in self._equal:
+                return self._equal[block, key]
+            self._equal[block, key] = len(self.faults)
         self.faults.append(Fault(block, steps))
-        number = len(self.faults) - 1
-        if (key := _key(steps)) is None:
-            return number
-        if key == _key(self._ideal[block]):
-            number = -1
-        known = self._equal.setdefault((block, key), number)
-        if known != len(self.faults) - 1:
-            self.faults.pop()
-        return known if known >= 0 else None
+        return len(self.faults) - 1
 
 
 def _key(steps: tuple[Step, ...]) -> bytes | None:

@@ -24,12 +24,11 @@ Members = list[tuple[Pattern, np.ndarray]]
 
 @dataclass
 class Statistics:
-    """What a walk took: blocks applied, final states, choices by the state, states alive."""
+    """What a walk took: blocks applied, final states, and choices by the state."""
 
     blocks: int = 0
     leaves: int = 0
     choices: int = 0
-    alive: int = 0
 
 
 class _Node(NamedTuple):
@@ -76,8 +75,6 @@ class Traversal:
         ground[0] = 1.0
         self._stack = [_Node(ground, (), 0, 0, members)]
         while self._stack:
-            alive = len({id(node.state) for node in self._stack}) + 1
-            self.statistics.alive = max(self.statistics.alive, alive)
             self._descend(self._stack.pop())
         shots, outcomes = zip(*self._drawn, strict=True)
         return np.concatenate(shots), np.concatenate(outcomes)
