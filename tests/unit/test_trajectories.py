@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit.library import SXGate, UnitaryGate, XGate
+from qiskit.circuit.library import (
+    SXGate,
+    UnitaryGate,
+    XGate,
+    get_standard_gate_name_mapping,
+)
 from qiskit.quantum_info import Kraus, random_quantum_channel, random_unitary
 from qiskit_aer import AerError
 from qiskit_aer.noise import (
@@ -24,16 +29,19 @@ from qiskit_aer.noise import (
 )
 
 from aer_dask.compile import codec
+from aer_dask.compile.columns import KINDS
 from aer_dask.trajectories.circuit import NoisyCircuit
 from aer_dask.trajectories.draws import Draws
+from aer_dask.trajectories.engine import Engine
 from aer_dask.trajectories.sampling import sample
-from aer_dask.trajectories.simulation import simulate
+from aer_dask.trajectories.simulation import read_out, simulate
 from tests import circuits
 from tests.circuits import plain
 from tests.compiling import assemble
 from tests.statistics import exact_distribution, p_value, two_sample_p_value
 
 SHOTS = 5000
+STANDARD = get_standard_gate_name_mapping()
 #: The seeds are fixed: a test that passes does so always. This is for choosing them without care.
 LEVEL = 1e-3
 
@@ -221,6 +229,29 @@ def test_shots_come_out_the_same_however_they_are_cut(kind):
         assert sorted(np.concatenate([part.indices for part in cut])) == list(range(1000))
         found = np.max([memory(part, 1000) for part in cut], axis=0)
         assert np.array_equal(found, whole)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.name not in ("measure", "reset")])
+def test_gates_have_aers_matrices(kind):
+    circuit = QuantumCircuit(3)
+    angles = np.random.default_rng(2).uniform(0.2, 3, 20)
+    for qubit in range(3):
+        circuit.u(*angles[3 * qubit : 3 * qubit + 3], qubit)
+    gate = STANDARD[kind.name].base_class(*angles[9 : 9 + kind.params])
+    circuit.append(gate, [2, 0, 1][: kind.qubits])
+    for qubit in range(3):
+        circuit.u(*angles[10 + 3 * qubit : 13 + 3 * qubit], qubit)
+    circuit.measure_all()
+    read, engine = noisy(circuit, None), Engine(3)
+    engine.load(np.eye(8, dtype=complex)[0])
+    for block in read.blocks:
+        for step in block.steps({}):
+            engine.apply(step.qubits, step.operators[0])
+    outcomes = np.arange(8)
+    bits = read_out(read, outcomes, outcomes, Draws(0, 0))
+    found = np.zeros(8)
+    found[bits @ [1, 2, 4]] = abs(engine.unload()) ** 2
+    assert np.allclose(found, exact_distribution(circuit, NoiseModel()))
 
 
 def test_seeds_and_experiments_have_numbers_of_their_own():

@@ -183,11 +183,11 @@ def _unitary(name: str, params: list[Any]) -> np.ndarray:
 
 def gate_matrix(name: str, params: Sequence[Any]) -> np.ndarray | None:
     """The matrix of one of Qiskit's standard gates; None for any other name."""
+    if name == "delay":
+        return np.eye(2, dtype=complex)
     gate = _STANDARD.get(name)
     if gate is None or not hasattr(gate, "to_matrix"):
         return None
-    if name == "delay":
-        return np.eye(2, dtype=complex)
     taken = [float(np.real(value)) for value in params[: len(gate.params)]]
     return np.asarray(gate.base_class(*taken).to_matrix(), complex)
 
