@@ -133,8 +133,8 @@ def test_aers_private_state_does_what_the_engine_asks_of_it():
     begin = np.arange(8) + 1j
     for _ in range(2):  # it can be used again
         engine.load(begin)
-        engine.apply([2, 0], np.diag([1, 2, 3, 4]) @ np.eye(4)[[1, 0, 2, 3]])
-        engine.apply([1], np.array([[0, 1], [0, 0]]))  # not unitary
+        engine.apply([2, 0], np.diag([1, 2, 3, 4 + 0j]) @ np.eye(4)[[1, 0, 2, 3]])
+        engine.apply([1], np.array([[0, 1], [0, 0]], complex))  # not unitary
         found = engine.unload()
         expected = np.zeros(8, complex)
         for state in range(8):

@@ -205,7 +205,7 @@ def test_counts_are_those_of_plain_aer_with_another_seed(kind):
 @pytest.mark.parametrize("kind", NOISES)
 def test_the_noise_is_found_missing(kind):
     distribution = exact_distribution(all_rules(1), NOISES[kind]())
-    assert p_value(counted(all_rules(1), NoiseModel()), distribution) < 1e-6
+    assert p_value(counted(all_rules(1), NoiseModel(), 40_000), distribution) < 1e-9
 
 
 def test_a_probability_that_is_wrong_by_a_twentieth_is_found():
