@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -65,6 +67,11 @@ class AerSimulator(qiskit_aer.AerSimulator):
       than Aer's, free of the overlap of its seeds beyond 2113 shots, and it also splits the
       sampling of matrix product states and (extended) stabilizers. With it, results depend on
       ``max_shot_size`` but not on the cluster.
+    * ``noise_sampling``: ``"aer"`` (default) simulates noisy circuits as Aer does. ``"shared"``
+      draws the errors of all shots first and simulates once what shots have in common, many times
+      faster where errors are rare: other bits than Aer's, from exactly the same distribution, and
+      with a seed the same for every number of workers and tasks. It works without an executor too.
+      Measurements are at the end of the circuits; what cannot be done is refused with a sentence.
     * ``prefix_sharing``: whether rows of parameter values that agree up to a point of the circuit
       share the simulation up to there, where that changes no bit: ideal statevectors of up to 14
       qubits, or of any number with ``fusion_enable=False``. Default True.
@@ -99,7 +106,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
             run_options: options for this run only.
 
         Returns:
-            AerJobSet: with an executor; else the AerJob of plain Aer.
+            AerJobSet: with an executor or ``noise_sampling="shared"``; else the AerJob of plain
+                Aer.
 
         Raises:
             AerError: for circuits, bindings or options that Aer would refuse.
@@ -107,8 +115,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
             VersionMismatchError: if the cluster runs other versions than this process.
             InsufficientMemoryError: if a circuit fits in no worker.
         """
-        if self._get_executor(**run_options) is None:
-            RunOptions.of(self.options, run_options)  # refuses them here, too
+        options = RunOptions.of(self.options, run_options)  # refuses them here, too
+        if self._get_executor(**run_options) is None and not options.shared_noise:
             run_options.pop("executor", None)
             return super().run(circuits, parameter_binds, **run_options)
         return self.run_batches([(circuits, parameter_binds, {})], **run_options)
@@ -160,6 +168,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
 
     def _required_executor(self, run_options: dict[str, Any]) -> Any:
         executor = self._get_executor(**run_options)
+        if executor is None and RunOptions.of(self.options, run_options).shared_noise:
+            return _this_process()
         if executor is None:
             raise AerError("There is no executor to spread the circuits over; set executor=...")
         return executor
@@ -173,6 +183,12 @@ class AerSimulator(qiskit_aer.AerSimulator):
                 for circuits, *others in batches
             ]
             return Run(self, compiled, options, self._costs)
+
+
+@cache
+def _this_process() -> ThreadPoolExecutor:
+    """What simulates where there is no executor and the work is not Aer's."""
+    return ThreadPoolExecutor(1, thread_name_prefix="aer-dask")
 
 
 def _as_list(circuits: QuantumCircuit | Iterable[QuantumCircuit]) -> list[QuantumCircuit]:

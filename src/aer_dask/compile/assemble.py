@@ -68,8 +68,11 @@ class Compiled:
 _OVERHEAD = 50
 #: Options that hold for all batches of a run.
 _OF_ALL_BATCHES = frozenset(
-    {"executor", "max_job_size", "max_shot_size", "prefix_sharing", "seed_policy"}
-)
+    {
+        "executor", "max_job_size", "max_shot_size", "noise_sampling", "prefix_sharing",
+        "seed_policy",
+    }
+)  # fmt: skip
 
 
 class Request(NamedTuple):

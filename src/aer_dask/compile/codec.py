@@ -37,6 +37,23 @@ class ControllerCall:
     shares: bool = False
 
 
+@dataclass(frozen=True)
+class TrajectoryCall:
+    """A part of the shots of one noisy circuit that share trajectories.
+
+    ``program`` is encoded. ``seed`` is of the batch, and ``ordinal`` counts its experiments;
+    ``shots`` are those of all ``parts`` together.
+    """
+
+    batch: int
+    program: bytes
+    seed: int
+    ordinal: int
+    shots: int
+    part: int
+    parts: int
+
+
 #: What stands before each frame of encoded data: whether it is compressed, and its length in bytes.
 _FRAME = struct.Struct("<?Q")
 #: Bytes from which an array is a frame of its own.

@@ -12,6 +12,7 @@ from qiskit_aer import AerError
 from ..burst import burst
 from ..compile import codec
 from ..compile.program import NAME
+from ..trajectories import results
 from . import merge
 from .merge import RawOutput, RawResult
 from .plan import Piece, Task
@@ -124,7 +125,7 @@ class Collector:
         if not self._not_loaded.isdisjoint(task.experiments()):
             return self._format({**output, "results": []}, job_id, 0.0)
         results = [
-            self._with_metadata(self._collected[index].slice(piece.first_shot), index)
+            self._with_metadata(self._collected[index].slice(piece.key), index)
             for piece in task.pieces
             for index in range(piece.start, piece.stop)
         ]
@@ -132,13 +133,13 @@ class Collector:
 
     def _add_piece(self, piece: Piece, output: RawOutput) -> None:
         self._outputs[self._run.experiments[piece.start].batch][piece.start] = output
-        results = output["results"]
-        if len(results) < piece.stop - piece.start:
+        found = output["results"]
+        if len(found) < piece.stop - piece.start:
             self._not_loaded.update(range(piece.start, piece.stop))
             return
-        for index, result in zip(range(piece.start, piece.stop), results, strict=True):
-            whole = piece.shots == self._run.experiments[index].shots
-            self._collected[index].add(piece.first_shot, result, whole)
+        for index, result in zip(range(piece.start, piece.stop), found, strict=True):
+            whole = piece.parts <= 1 and piece.shots == self._run.experiments[index].shots
+            self._collected[index].add(piece.key, result, whole)
 
     def _is_misjudged(self, index: int) -> bool:
         if index in self._not_loaded:
@@ -153,7 +154,7 @@ class Collector:
         if len(methods) == 1:
             taken = sum(e["time_taken"] for output in outputs for e in output["results"])
             expected = sum(
-                experiments[index].prediction.duration.seconds(piece.shots)
+                experiments[index].prediction.duration.seconds(piece.shots) / max(piece.parts, 1)
                 for piece in task.pieces
                 for index in range(piece.start, piece.stop)
             )
@@ -179,7 +180,12 @@ class Collector:
     def _with_metadata(self, result: RawResult, index: int) -> RawResult:
         """The result with its circuit's own header, which never left the client."""
         experiment = self._run.experiments[index]
-        circuit = self._run.batches[experiment.batch].circuits[experiment.circuit]
+        batch = self._run.batches[experiment.batch]
+        circuit = batch.circuits[experiment.circuit]
+        if experiment.trajectories is not None:
+            written = bool(batch.config.get("memory"))
+            result = results.finished(result, experiment.trajectories, memory=written)
+            result["seed_simulator"] = experiment.seed
         status = result["status"].replace(NAME, circuit.name)
         result = {**result, "status": status, "data": dict(result.get("data", {}))}
         if "header" not in result:

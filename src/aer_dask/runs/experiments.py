@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from qiskit_aer import AerError
 
 from ..compile.assemble import Batch, Compiled
+from ..compile.duration import Duration
 from ..compile.memory import Memory
 from ..compile.method import can_depend_on_order, depends_on_order
 from ..compile.prediction import Prediction
+from ..trajectories.prediction import Forecast
+from .shared_noise import METHOD, forecast_of
 
 #: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
 #: and runs the others of its batch, so that is left to Aer.
@@ -32,6 +35,8 @@ TOGETHER, TOGETHER_NOISY = 64, 512
 #: The same of rows that share what they have in common, each of which becomes a call of its own.
 TOGETHER_SHARING = 512
 _NO_LIMIT = 2**63
+#: Bytes that a shot takes that shares trajectories: its pattern, its bits, and its result.
+_SHOT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Experiment:
     ``seed`` is the base seed of its batch. ``memory`` is nothing where the decision is Aer's.
     ``inseparable`` says that the experiment cannot be separated from the one before it, and
     ``together`` how many are best given to Aer at once. ``shared`` is the memory of states that
-    rows keep for each other; 0 where they share nothing.
+    rows keep for each other; 0 where they share nothing. ``trajectories`` says what shots will take
+    that share trajectories; None where Aer simulates them.
     """
 
     batch: int
@@ -55,9 +61,12 @@ class Experiment:
     inseparable: bool = False
     together: int = _NO_LIMIT
     shared: int = 0
+    trajectories: Forecast | None = None
 
 
-def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> Iterator[list[Experiment]]:
+def expand(
+    batches: Sequence[Batch], *, prefix_sharing: bool = True, shared_noise: bool = False
+) -> Iterator[list[Experiment]]:
     """The experiments of a run in the order of their indices.
 
     Those of a circuit come together, and all of a batch whose circuits cannot be separated. A
@@ -66,12 +75,39 @@ def expand(batches: Sequence[Batch], *, prefix_sharing: bool = True) -> Iterator
     Args:
         batches: of the run.
         prefix_sharing: whether rows may share what they have in common.
+        shared_noise: whether shots share trajectories.
 
     Raises:
-        AerError: if a batch has none, or for shots or seeds out of range.
+        AerError: if a batch has none, for shots or seeds out of range, or for what shots cannot
+            share.
     """
     for number, batch in enumerate(batches):
-        yield from _of_batch(number, batch, prefix_sharing)
+        if shared_noise:
+            yield from _sharing_noise(number, batch)
+        else:
+            yield from _of_batch(number, batch, prefix_sharing)
+
+
+def _sharing_noise(number: int, batch: Batch) -> Iterator[list[Experiment]]:
+    """Experiments whose shots share trajectories: one for each circuit."""
+    seed = _base_seed(batch)
+    for index, circuit in enumerate(batch.compile()):
+        found = forecast_of(circuit, batch)
+        prediction = replace(
+            circuit.prediction,
+            qubits=found.qubits,
+            method=METHOD,
+            memory=Memory(found.state_bytes, found.state_bytes, shot=_SHOT),
+            duration=Duration(found.seconds, 0.0),
+            divisible=False,
+            samplable=False,
+        )
+        memory = _memory(prediction, batch.config)
+        yield [
+            Experiment(
+                number, index, 0, index, batch.shots, prediction, seed, memory, trajectories=found
+            )
+        ]
 
 
 def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[list[Experiment]]:

@@ -13,8 +13,9 @@ from typing import Any, Self
 from qiskit_aer import AerError
 
 SEED_POLICIES = ("aer", "independent")
+NOISE_SAMPLINGS = ("aer", "shared")
 #: Defaults of the options that plain Aer does not have.
-DEFAULTS = {"seed_policy": "aer", "prefix_sharing": True}
+DEFAULTS = {"seed_policy": "aer", "prefix_sharing": True, "noise_sampling": "aer"}
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,14 @@ class RunOptions:
     ``max_job_size`` is circuits per task and ``max_shot_size`` shots per task, None to choose.
     ``independent`` says that every slice of the shots gets a hashed seed of its own, in place of
     the one that plain Aer would have used there. ``prefix_sharing`` lets rows of parameter values
-    share the simulation of what they have in common.
+    share the simulation of what they have in common, ``shared_noise`` the shots of noisy circuits.
     """
 
     max_job_size: int | None = None
     max_shot_size: int | None = None
     independent: bool = False
     prefix_sharing: bool = True
+    shared_noise: bool = False
 
     @classmethod
     def of(cls, backend_options: Any, run_options: dict[str, Any]) -> Self:
@@ -41,8 +43,8 @@ class RunOptions:
             run_options: of this run, which take precedence.
 
         Raises:
-            AerError: for a size that is no whole number of at least 1, an unknown seed policy, or
-                a switch that is neither True nor False.
+            AerError: for a size that is no whole number of at least 1, an unknown seed policy
+                or noise sampling, or a switch that is neither True nor False.
         """
 
         def given(name: str) -> Any:
@@ -50,6 +52,8 @@ class RunOptions:
 
         if (policy := given("seed_policy")) not in SEED_POLICIES:
             raise AerError(f"seed_policy must be one of {SEED_POLICIES}, not {policy!r}.")
+        if (sampling := given("noise_sampling")) not in NOISE_SAMPLINGS:
+            raise AerError(f"noise_sampling must be one of {NOISE_SAMPLINGS}, not {sampling!r}.")
         if not isinstance(sharing := given("prefix_sharing"), bool):
             raise AerError(f"prefix_sharing must be True or False, not {sharing!r}.")
         return cls(
@@ -57,6 +61,7 @@ class RunOptions:
             _size("max_shot_size", given("max_shot_size")),
             policy == "independent",
             sharing,
+            sampling == "shared",
         )
 
 

@@ -41,6 +41,8 @@ class Piece:
     """Experiments ``start`` to ``stop``, of one batch, each from shot ``first_shot`` on.
 
     ``shares`` says that they are rows of one circuit that may share what they have in common.
+    Where shots share trajectories, the piece is one of so many ``parts`` of them; where they do
+    not there are 0.
     """
 
     start: int
@@ -49,6 +51,13 @@ class Piece:
     shots: int
     seed: int
     shares: bool = False
+    part: int = 0
+    parts: int = 0
+
+    @property
+    def key(self) -> int:
+        """What tells the pieces of an experiment apart, and orders them."""
+        return self.part if self.parts else self.first_shot
 
 
 @dataclass(frozen=True)
@@ -275,9 +284,20 @@ class Planner:
     def _pieces(self, index: int, target: float) -> Iterator[Piece]:
         """The shots of one experiment, cut where that is exact (or asked for) and worth it."""
         size, total = self._piece_shots(index, target), self.experiments[index].shots
+        if self.experiments[index].trajectories is not None:
+            parts = self._parts(index, target)
+            seed = self.experiments[index].seed
+            for part in range(parts):
+                yield Piece(index, index + 1, 0, total, seed, part=part, parts=parts)
+            return
         for first in range(0, max(total, 1), size):
             shots = min(size, total - first)
             yield Piece(index, index + 1, first, shots, self._seed(index, first))
+
+    def _parts(self, index: int, target: float) -> int:
+        """Parts of the shots that share trajectories; each begins anew, so few for one worker."""
+        target = LONGEST_TASK if self.slots <= 1 else target
+        return max(1, min(self.experiments[index].shots, round(self._seconds(index) / target)))
 
     def _piece_shots(self, index: int, target: float) -> int:
         whole = max(self.experiments[index].shots, 1)
@@ -301,7 +321,11 @@ class Planner:
 
     def _packed(self, index: int, pieces: list[Piece], target: float) -> Iterator[Task]:
         """Tasks of one experiment's pieces: one each, or several where blocks are small."""
-        one_each = not self.options.independent or self.options.max_shot_size is not None
+        one_each = (
+            pieces[0].parts > 0
+            or not self.options.independent
+            or self.options.max_shot_size is not None
+        )
         batch: list[Piece] = []
         filled = 0.0
         for piece in pieces:
@@ -309,7 +333,7 @@ class Planner:
                 yield self._task(batch, filled)
                 batch, filled = [], 0.0
             batch.append(piece)
-            filled += self._seconds(index, piece.shots)
+            filled += self._seconds(index, piece.shots) / max(piece.parts, 1)
         yield self._task(batch, filled)
 
     def _grouped(self, group: list[int], seconds: float) -> list[Task]:
@@ -324,6 +348,7 @@ class Planner:
             Piece(
                 start, stop, 0, self.experiments[start].shots, self._seed(start, 0),
                 shares=stop > start + 1 and self._can_share(start),
+                parts=int(self.experiments[start].trajectories is not None),
             )
             for start, stop in zip(starts, [*starts[1:], group[-1] + 1], strict=True)
         ]  # fmt: skip
@@ -353,7 +378,7 @@ class Planner:
         It needs a seed that does not follow from theirs, or they are many.
         """
         before, experiment = self.experiments[index - 1], self.experiments[index]
-        if before.batch != experiment.batch:
+        if before.batch != experiment.batch or experiment.trajectories is not None:
             return True
         if before.circuit != experiment.circuit and any(map(self._can_share, (index - 1, index))):
             return True

@@ -12,7 +12,7 @@ from qiskit_aer import AerSimulator
 
 from ..compile import codec
 from ..compile.assemble import Batch, Compiled
-from ..compile.codec import ControllerCall
+from ..compile.codec import ControllerCall, TrajectoryCall
 from ..errors import InsufficientMemoryError
 from .costs import CostModel
 from .experiments import Experiment, expand
@@ -49,7 +49,11 @@ class Run:
         #: of the circuits that are compiled
         self.experiments: list[Experiment] = []
         self._compiled, self._weight = 0, max(sum(sum(batch.weights) for batch in batches), 1)
-        self._expanding = expand(batches, prefix_sharing=self.options.prefix_sharing)
+        self._expanding = expand(
+            batches,
+            prefix_sharing=self.options.prefix_sharing,
+            shared_noise=self.options.shared_noise,
+        )
         self.shared = codec.encode(_configurations(batches))
 
     def tasks(self, planner: Planner) -> Iterator[list[Task]]:
@@ -152,8 +156,15 @@ class Run:
             return f"circuit {first} {about}, with all its rows, needs {_size(task.memory)}"
         return f"circuits {first} to {last} {about}, together, need {_size(task.memory)}"
 
-    def _call(self, piece: Piece) -> ControllerCall:
+    def _call(self, piece: Piece) -> ControllerCall | TrajectoryCall:
         number = self.experiments[piece.start].batch
+        if piece.parts:
+            experiment = self.experiments[piece.start]
+            program = self.batches[number].circuits[experiment.circuit].data
+            return TrajectoryCall(
+                number, program, experiment.seed, experiment.ordinal, piece.shots,
+                piece.part, piece.parts,
+            )  # fmt: skip
         spans: dict[int, list[int]] = {}
         for experiment in self.experiments[piece.start : piece.stop]:
             spans.setdefault(experiment.circuit, []).append(experiment.row)

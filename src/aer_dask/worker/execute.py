@@ -1,6 +1,7 @@
 """One task, simulated by Aer: bytes in, bytes out, in whatever process this runs.
 
-A task is a list of calls of Aer's controller (:class:`aer_dask.compile.codec.ControllerCall`).
+A task is a list of calls of Aer's controller (:class:`aer_dask.compile.codec.ControllerCall`), or
+of parts of shots that share trajectories (:class:`aer_dask.compile.codec.TrajectoryCall`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from qiskit_aer.backends.backend_utils import LIBRARY_DIR
 
 from ..compile import codec
 from ..compile.bindings import GLOBAL_PHASE, Table
-from ..compile.codec import ControllerCall
+from ..compile.codec import ControllerCall, TrajectoryCall
 from ..compile.noise import met_by
 from ..compile.seeds import seed_of
+from . import trajectories
 from .prefix import Rows, SharedRun, best_route
 from .templates import Template, Templates, build
 
@@ -38,7 +40,7 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
     """Simulate a task.
 
     Args:
-        task: an encoded list of :class:`ControllerCall`.
+        task: an encoded list of :class:`ControllerCall` and :class:`TrajectoryCall`.
         shared: the encoded list of (configuration, noise model), one for each batch of the run.
         limits: options set by this process where the user set none, such as
             ``max_memory_mb`` and ``max_parallel_threads``.
@@ -50,7 +52,10 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
     batches = _batches(shared)
     encoded: list[codec.Buffer] = []
     for call in codec.decode(task):
-        config, _ = batches[call.batch]
+        config, noise = batches[call.batch]
+        if isinstance(call, TrajectoryCall):
+            encoded += codec.frames(trajectories.simulate(call, noise, shared))
+            continue
         encoded += codec.frames(_call(call, {**(limits or {}), **config}, shared))
     return encoded
 

@@ -1,0 +1,1 @@
+"""Noisy circuits whose shots share the evolution of what they have in common."""

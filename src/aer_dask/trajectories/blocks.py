@@ -1,0 +1,129 @@
+"""Operations fused into blocks of few qubits, and the places in them where errors may happen.
+
+A block is what a trajectory applies at once, as one matrix unless the state has to decide about
+something in it. Operations that follow one another on the qubits of a block become part of it;
+blocks have two qubits, or as many as their widest gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+
+from .channels import Mixture, Step
+
+
+class Site(NamedTuple):
+    """A place where an error may happen; ``places`` are its qubits among those of the block."""
+
+    places: tuple[int, ...]
+    mixture: Mixture
+
+
+@dataclass
+class Block:
+    """Consecutive operations on a few qubits: matrices on all of them, and sites between these."""
+
+    qubits: tuple[int, ...]
+    parts: list[np.ndarray | Site] = field(default_factory=list)
+
+    @property
+    def sites(self) -> list[Site]:
+        """The places where errors may happen, in order."""
+        return [part for part in self.parts if isinstance(part, Site)]
+
+    def add(self, qubits: Sequence[int], matrix: np.ndarray, mixtures: Sequence[Mixture]) -> None:
+        """Append an operation on some of the qubits, and what may happen after it."""
+        places = tuple(map(self.qubits.index, qubits))
+        matrix = embedded(matrix, places, len(self.qubits))
+        if self.parts and isinstance(before := self.parts[-1], np.ndarray):
+            self.parts[-1] = matrix @ before
+        else:
+            self.parts.append(matrix)
+        # what has one outcome, and that is nothing, can be left out
+        self.parts += [Site(places, m) for m in mixtures if len(m) > 1 or m[0].steps]
+
+    def steps(self, outcomes: Mapping[int, int]) -> tuple[Step, ...]:
+        """What the block does: as a rule a single matrix on its qubits.
+
+        Args:
+            outcomes: which outcome each of its sites has, by number; those left out have the
+                first one.
+        """
+        everything, width = tuple(range(len(self.qubits))), len(self.qubits)
+        done: list[Step] = []
+        for step in self._each(outcomes):
+            if step.is_choice:
+                done.append(step)
+                continue
+            matrix = embedded(step.operators[0], step.qubits, width)
+            if done and not done[-1].is_choice:
+                matrix = matrix @ done.pop().operators[0]
+            done.append(Step(everything, (matrix,)))
+        return tuple(step.on(self.qubits) for step in done)
+
+    def _each(self, outcomes: Mapping[int, int]) -> Iterator[Step]:
+        everything, number = tuple(range(len(self.qubits))), count()
+        for part in self.parts:
+            if isinstance(part, Site):
+                outcome = part.mixture[outcomes.get(next(number), 0)]
+                yield from (step.on(part.places) for step in outcome.steps)
+            else:
+                yield Step(everything, (part,))
+
+
+class Fusion:
+    """Puts operations into blocks, in order; :meth:`blocks` gives them."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self._last: dict[int, Block] = {}  # of each qubit
+        #: operations on qubits that no block has yet
+        self._waiting: dict[int, list[tuple[np.ndarray, Sequence[Mixture]]]] = {}
+
+    def add(self, qubits: Sequence[int], matrix: np.ndarray, mixtures: Sequence[Mixture]) -> None:
+        """Append an operation on some qubits, and what may happen after it."""
+        block = self._last.get(qubits[0])
+        if len(qubits) == 1 and block is None:
+            self._waiting.setdefault(qubits[0], []).append((matrix, mixtures))
+            return
+        if block is None or any(self._last.get(qubit) is not block for qubit in qubits):
+            block = self._begin(qubits)
+        block.add(qubits, matrix, mixtures)
+
+    def blocks(self) -> list[Block]:
+        """All blocks, those of qubits that never met another one last."""
+        for qubit in list(self._waiting):
+            self._begin((qubit,))
+        return self._blocks
+
+    def _begin(self, qubits: Sequence[int]) -> Block:
+        block = Block(tuple(qubits))
+        self._blocks.append(block)
+        for qubit in qubits:
+            self._last[qubit] = block
+            for matrix, mixtures in self._waiting.pop(qubit, []):
+                block.add((qubit,), matrix, mixtures)
+        return block
+
+
+def embedded(matrix: np.ndarray, places: Sequence[int], width: int) -> np.ndarray:
+    """A matrix on some of a block's qubits as one on all of them.
+
+    Args:
+        matrix: little-endian in the places.
+        places: the qubits that it acts on.
+        width: how many the block has.
+    """
+    if tuple(places) == tuple(range(width)):
+        return matrix
+    size = len(places)
+    # an identity whose row index is one axis for each qubit, the last qubit first
+    identity = np.eye(2**width, dtype=complex).reshape([2] * width + [2**width])
+    axes = [width - 1 - place for place in reversed(places)]
+    product = np.tensordot(matrix.reshape([2] * 2 * size), identity, (range(size, 2 * size), axes))
+    return np.moveaxis(product, range(size), axes).reshape(2**width, 2**width)

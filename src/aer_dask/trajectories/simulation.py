@@ -1,0 +1,98 @@
+"""The shots of one circuit, or a part of them, simulated with shared trajectories.
+
+A *part* is a range of the shots in the order of their patterns. Whoever simulates one draws the
+patterns of all shots anew, in far less time than it takes to send them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .circuit import NoisyCircuit
+from .draws import Draws
+from .sampling import Pattern, Patterns
+from .traversal import Members, Statistics, Traversal
+
+#: Of the scheme by which seeds become shots. Results with a seed are the same as long as it is.
+SCHEME = 1
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Simulated shots.
+
+    ``indices`` say which; ``bits`` has a row for each, and a column for each classical bit, of
+    zeros and ones. ``patterns`` is how many are among them.
+    """
+
+    indices: np.ndarray
+    bits: np.ndarray
+    patterns: int
+    statistics: Statistics
+
+
+def simulate(
+    circuit: NoisyCircuit, patterns: Patterns, draws: Draws, part: int = 0, parts: int = 1
+) -> Shots:
+    """Simulate the shots of a circuit, or one of several parts of about equal work.
+
+    Args:
+        circuit: with its noise.
+        patterns: of all its shots.
+        draws: the random numbers of the experiment, with which the patterns were drawn.
+        part: which part, counted from 0.
+        parts: how many there are.
+    """
+    members = cut(patterns, parts)[part]
+    traversal = Traversal(circuit.num_qubits, patterns, draws)
+    if not members:
+        empty = np.empty(0, int), np.empty((0, circuit.num_bits), np.uint8)
+        return Shots(*empty, 0, traversal.statistics)
+    indices, outcomes = traversal.walk(members)
+    bits = read_out(circuit, indices, outcomes, draws)
+    return Shots(indices, bits, len(members), traversal.statistics)
+
+
+def cut(patterns: Patterns, parts: int) -> list[Members]:
+    """The patterns and their shots in parts of about equal work.
+
+    The work of a pattern is what follows from where it parts from the one before it.
+    """
+    items = list(patterns.shots.items())
+    ends = np.cumsum([
+        _work(patterns, before, after)
+        for before, after in pairwise([(), *patterns.shots])
+    ])  # fmt: skip
+    edges = np.searchsorted(ends, ends[-1] * np.arange(1, parts) / parts)
+    bounds = [0, *edges.tolist(), len(items)]
+    return [items[start:stop] for start, stop in pairwise(bounds)]
+
+
+def _work(patterns: Patterns, before: Pattern, after: Pattern) -> int:
+    """Blocks of a pattern that another one does not share, and one for the final state."""
+    pairs = zip(before, after, strict=False)
+    common = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(before), len(after)))
+    total = len(patterns.ideal)
+    start = patterns.faults[after[common]].block if common < len(after) else total
+    return total - start + 1
+
+
+def read_out(
+    circuit: NoisyCircuit, indices: np.ndarray, outcomes: np.ndarray, draws: Draws
+) -> np.ndarray:
+    """Basis states to classical bits, with readout errors.
+
+    Returns:
+        A row for each shot and a column for each classical bit.
+    """
+    bits = np.zeros((len(indices), circuit.num_bits), np.uint8)
+    for number, (qubit, bit, readout) in enumerate(circuit.measurements):
+        measured = (outcomes >> qubit) & 1
+        if readout is not None:
+            drawn = draws.uniform(f"readout {number}", indices)
+            measured = drawn < readout[measured, 1]
+        bits[:, bit] = measured
+    return bits

@@ -1,0 +1,175 @@
+"""The tree of patterns, walked depth first: what patterns have in common is evolved once.
+
+A pattern goes through the same operations on the same numbers whatever else is walked with it, so
+its shots come out the same however the patterns are divided: blocks are fused beforehand, and a
+state that is taken out and put in again is the same state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .channels import Step
+from .draws import Draws
+from .engine import Engine
+from .sampling import Pattern, Patterns
+
+Members = list[tuple[Pattern, np.ndarray]]
+
+
+@dataclass
+class Statistics:
+    """What a walk took: blocks applied, final states, and choices by the state."""
+
+    blocks: int = 0
+    leaves: int = 0
+    choices: int = 0
+
+
+class _Node(NamedTuple):
+    """A state from which some shots go on.
+
+    ``steps`` of a block that has begun come first, then all that follows from ``block`` on. The
+    members' patterns agree in their first ``depth`` faults, and have no others before ``block``.
+    """
+
+    state: np.ndarray
+    steps: Sequence[Step]
+    block: int
+    depth: int
+    members: Members
+
+
+class Traversal:
+    """Walks patterns, and draws the outcome of each of their shots.
+
+    Args:
+        num_qubits: of the circuit.
+        patterns: all of them, with the faults they are made of.
+        draws: the random numbers of the experiment.
+    """
+
+    def __init__(self, num_qubits: int, patterns: Patterns, draws: Draws) -> None:
+        self.statistics = Statistics()
+        self._num_qubits, self._draws = num_qubits, draws
+        self._ideal, self._faults = patterns.ideal, patterns.faults
+        self._engine = Engine(num_qubits)
+        self._stack: list[_Node] = []
+        self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def walk(self, members: Members) -> tuple[np.ndarray, np.ndarray]:
+        """Simulate the shots of some patterns.
+
+        Args:
+            members: patterns with shots, sorted by pattern.
+
+        Returns:
+            The shots, and for each the basis state that was measured, as a number.
+        """
+        ground = np.zeros(2**self._num_qubits, complex)
+        ground[0] = 1.0
+        self._stack = [_Node(ground, (), 0, 0, members)]
+        while self._stack:
+            self._descend(self._stack.pop())
+        shots, outcomes = zip(*self._drawn, strict=True)
+        return np.concatenate(shots), np.concatenate(outcomes)
+
+    def _descend(self, node: _Node) -> None:
+        """From a node to where its members part, or to their end."""
+        _, steps, block, depth, members = node
+        self._engine.load(node.state)
+        following = self._next(members, depth)
+        while True:
+            for number, step in enumerate(steps):
+                if step.is_choice:
+                    self._choose(node._replace(steps=steps[number:], block=block, depth=depth))
+                    return
+                self._engine.apply(step.qubits, step.operators[0])
+            if block == len(self._ideal):
+                self._draw(members)
+                return
+            if block == following:
+                if len(classes := self._classes(block, depth, members)) > 1:
+                    self._part(block, depth, classes)
+                    return
+                steps, depth = self._faults[members[0][0][depth]].steps, depth + 1
+                following = self._next(members, depth)
+            else:
+                steps = self._ideal[block]
+            block += 1
+            self.statistics.blocks += 1
+
+    def _next(self, members: Members, depth: int) -> int:
+        """The first block in which one of the members has another fault; -1 for none."""
+        faults = [pattern[depth] for pattern, _ in members if len(pattern) > depth]
+        return self._faults[min(faults)].block if faults else -1
+
+    def _classes(self, block: int, depth: int, members: Members) -> dict[int, Members]:
+        """Members by their fault in a block; -1 for none."""
+        classes: dict[int, Members] = {}
+        for pattern, shots in members:
+            fault = pattern[depth] if len(pattern) > depth else -1
+            here = fault >= 0 and self._faults[fault].block == block
+            classes.setdefault(fault if here else -1, []).append((pattern, shots))
+        return classes
+
+    def _part(self, block: int, depth: int, classes: dict[int, Members]) -> None:
+        """Members that part in a block begin there anew, each class on its own."""
+        state = self._engine.unload()
+        # the last that is put on the stack is the first to be walked: those without a fault, which
+        # part again and again, wait, so that few states do
+        for fault in sorted(classes):
+            steps = self._ideal[block] if fault < 0 else self._faults[fault].steps
+            below = depth if fault < 0 else depth + 1
+            self._stack.append(_Node(state, steps, block + 1, below, classes[fault]))
+        self.statistics.blocks += len(classes)
+
+    def _choose(self, node: _Node) -> None:
+        """One of the Kraus operators of the first step, for each shot by a number of its own."""
+        state, (qubits, operators) = self._engine.unload(), node.steps[0]
+        rest, members = node.steps[1:], node.members
+        weights = probabilities(state, qubits, operators)
+        edges = np.cumsum(weights) / weights.sum()
+        # how many steps are left says which of its block's this is
+        stream = f"choice {node.block} {len(rest)}"
+        numbers = self._draws.uniform(stream, np.concatenate([shots for _, shots in members]))
+        chosen = np.searchsorted(edges, numbers, side="right")
+        ends = np.cumsum([len(shots) for _, shots in members])[:-1]
+        picks = list(zip(members, np.split(chosen, ends), strict=True))
+        for number in np.unique(chosen).tolist():
+            step = Step(qubits, (operators[number] / math.sqrt(weights[number]),))
+            kept = [
+                (pattern, shots[pick == number])
+                for (pattern, shots), pick in picks
+                if number in pick
+            ]
+            self._stack.append(node._replace(state=state, steps=(step, *rest), members=kept))
+        self.statistics.choices += 1
+
+    def _draw(self, members: Members) -> None:
+        """Outcomes of shots from the final state."""
+        state = self._engine.unload()
+        shots = np.concatenate([shots for _, shots in members])
+        sums = np.cumsum(state.real**2 + state.imag**2)
+        numbers = self._draws.uniform("measurement", shots) * sums[-1]
+        outcomes = np.minimum(np.searchsorted(sums, numbers, side="right"), len(sums) - 1)
+        self._drawn.append((shots, outcomes))
+        self.statistics.leaves += 1
+
+
+def probabilities(
+    state: np.ndarray, qubits: Sequence[int], operators: Sequence[np.ndarray]
+) -> np.ndarray:
+    """How probable each Kraus operator on some qubits is in a state."""
+    total = state.size.bit_length() - 1
+    axes = [total - 1 - qubit for qubit in reversed(qubits)]
+    tensor = np.moveaxis(state.reshape([2] * total), axes, range(len(qubits)))
+    rows = np.ascontiguousarray(tensor).reshape(2 ** len(qubits), -1)
+    # sums of numpy's, whose order is the same everywhere; that of a BLAS may not be
+    reduced = (rows[:, None] * rows[None].conj()).sum(axis=2)
+    return np.array([((k @ reduced) * k.conj()).sum().real for k in operators]).clip(0.0)

@@ -1,0 +1,364 @@
+"""Shots that share trajectories have the exact distribution, rule by rule and error by error."""
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit.library import (
+    SXGate,
+    UnitaryGate,
+    XGate,
+    get_standard_gate_name_mapping,
+)
+from qiskit.quantum_info import Kraus, random_quantum_channel, random_unitary
+from qiskit_aer import AerError
+from qiskit_aer.noise import (
+    NoiseModel,
+    PauliLindbladError,
+    ReadoutError,
+    amplitude_damping_error,
+    coherent_unitary_error,
+    depolarizing_error,
+    kraus_error,
+    mixed_unitary_error,
+    pauli_error,
+    phase_amplitude_damping_error,
+    reset_error,
+    thermal_relaxation_error,
+)
+
+from aer_dask.compile import codec
+from aer_dask.compile.columns import KINDS
+from aer_dask.trajectories.circuit import NoisyCircuit
+from aer_dask.trajectories.draws import Draws
+from aer_dask.trajectories.engine import Engine
+from aer_dask.trajectories.sampling import sample
+from aer_dask.trajectories.simulation import read_out, simulate
+from tests import circuits
+from tests.circuits import plain
+from tests.compiling import assemble
+from tests.statistics import exact_distribution, p_value, two_sample_p_value
+
+SHOTS = 5000
+STANDARD = get_standard_gate_name_mapping()
+#: The seeds are fixed: a test that passes does so always. This is for choosing them without care.
+LEVEL = 1e-3
+
+
+def noisy(circuit, noise):
+    """The circuit and its noise, read from what Aer's compiler makes of them."""
+    batch = assemble(plain(noise), [circuit], None, {})
+    return NoisyCircuit.of(codec.decode(batch.circuits[0].data), batch.noise)
+
+
+def simulated(circuit, shots, draws, part=0, parts=1):
+    """Some part of the shots of a circuit."""
+    return simulate(circuit, sample(circuit, shots, draws), draws, part, parts)
+
+
+def memory(shots, count=SHOTS):
+    """The classical bits of each shot, as numbers, in order."""
+    values = shots.bits @ (1 << np.arange(shots.bits.shape[1]))
+    found = np.full(count, -1)
+    found[shots.indices] = values
+    return found
+
+
+def counted(circuit, noise, shots=SHOTS, seed=1):
+    """How often each value of the classical bits comes out."""
+    found = memory(simulated(noisy(circuit, noise), shots, Draws(seed, 0)), shots)
+    return np.bincount(found, minlength=2**circuit.num_clbits)
+
+
+def aer_counts(circuit, noise, shots, seed, method="statevector"):
+    """The same of plain Aer."""
+    backend = plain(noise, method=method, seed_simulator=seed)
+    found = backend.run(circuit, shots=shots).result().get_counts()
+    counts = np.zeros(2**circuit.num_clbits, int)
+    for bits, count in found.items():
+        counts[int(bits.replace(" ", ""), 2)] = count
+    return counts
+
+
+def all_rules(seed=1, qubits=4, depth=14):
+    """Gates of every kind that has a rule of its own, measured into permuted bits."""
+    generator = np.random.default_rng(seed)
+    register = QuantumRegister(qubits)
+    circuit = QuantumCircuit(register, ClassicalRegister(2, "a"), ClassicalRegister(qubits, "b"))
+    circuit.h(range(qubits))
+    kinds = ["rz", "sx", "x", "cx", "cx", "id", "unitary", "labelled", "ccx", "open"]
+    for kind in [*kinds, *generator.choice(kinds, depth)]:
+        q, r, s = generator.permutation(qubits)[:3].tolist()
+        match kind:
+            case "rz":
+                circuit.rz(generator.uniform(0, 6), q)
+            case "unitary":
+                matrix = random_unitary(4, seed=int(generator.integers(99)))
+                circuit.append(UnitaryGate(matrix, label="labelled_unitary"), [q, r])
+            case "labelled":
+                circuit.append(SXGate(label="special"), [q])
+            case "open":
+                circuit.append(XGate().control(1, ctrl_state=0), [q, r])
+            case "ccx":
+                circuit.ccx(q, r, s)
+            case "cx":
+                circuit.cx(q, r)
+            case _:
+                getattr(circuit, kind)(q)
+    circuit.barrier()
+    circuit.measure(range(qubits), generator.permutation(qubits + 2)[:qubits].tolist())
+    return circuit
+
+
+def model(*default, local=(), readout=None, local_readout=()):
+    """A noise model of errors with names, and with qubits."""
+    noise = NoiseModel(basis_gates=["rz", "sx", "x", "cx", "id", "h", "ccx", "unitary"])
+    for error, names in default:
+        noise.add_all_qubit_quantum_error(error, names.split(), warnings=False)
+    for error, names, qubits in local:
+        noise.add_quantum_error(error, names.split(), qubits, warnings=False)
+    if readout:
+        noise.add_all_qubit_readout_error(ReadoutError(readout))
+    for matrix, qubit in local_readout:
+        noise.add_readout_error(ReadoutError(matrix), [qubit], warnings=False)
+    return noise
+
+
+def flip(pauli, probability):
+    return pauli_error([(pauli, probability), ("I" * len(pauli), 1 - probability)])
+
+
+def unitary(qubits, seed):
+    return random_unitary(2**qubits, seed=seed).data
+
+
+READOUT = [[0.97, 0.03], [0.08, 0.92]]
+RESETS = thermal_relaxation_error(50, 40, 10, 0.2)
+RELAXATION = thermal_relaxation_error(50, 80, 6, 0.1)
+NOISES = {
+    "depolarizing": lambda: model(
+        (depolarizing_error(0.05, 2), "cx"), (depolarizing_error(0.02, 1), "sx x"), readout=READOUT
+    ),
+    "local over default, ordered qubits": lambda: model(
+        (pauli_error([("XI", 0.1), ("IZ", 0.1), ("II", 0.8)]), "cx"),
+        local=[
+            (flip("YX", 0.3), "cx", [0, 1]), (flip("XZ", 0.2), "cx", [2, 0]),
+            (depolarizing_error(0.3, 1), "x", [0]), (flip("X", 0.4), "rz", [2]),
+        ],
+    ),
+    "labels, id, rz": lambda: model(
+        (flip("Y", 0.2), "id rz h"), (flip("ZX", 0.25), "labelled_unitary"),
+        (flip("X", 0.3), "special"), (flip("Z", 0.9), "sx"), (flip("XX", 0.4), "unitary"),
+    ),
+    "three qubits": lambda: model((flip("XYZ", 0.2), "ccx"), local=[(flip("ZZX", 0.4), "ccx",
+                                                                     [1, 0, 2])]),
+    "open controls": lambda: model((flip("X", 0.2), "x cx_o0"), (flip("XZ", 0.3), "cx")),
+    "relaxation by resets": lambda: model(
+        (RESETS, "sx x h"), (RESETS.tensor(thermal_relaxation_error(30, 30, 10)), "cx")
+    ),
+    "relaxation in Kraus form": lambda: model(
+        (RELAXATION, "sx x h"),
+        (RELAXATION.tensor(RESETS).compose(depolarizing_error(0.03, 2)), "cx"), readout=READOUT,
+    ),
+    "amplitude damping": lambda: model(
+        (amplitude_damping_error(0.15, 0.3), "sx x h"), (amplitude_damping_error(0.1), "id"),
+        local=[(phase_amplitude_damping_error(0.2, 0.1), "rz", [1])],
+    ),
+    "a channel of two qubits": lambda: model(
+        (kraus_error(Kraus(random_quantum_channel(4, 4, rank=3, seed=5)).data), "cx")
+    ),
+    "mixed unitaries": lambda: model(
+        (mixed_unitary_error([(np.eye(2), 0.7), (unitary(1, 3), 0.3)]), "sx x"),
+        (mixed_unitary_error([(unitary(2, 5), 0.5), (unitary(2, 4), 0.5)]), "labelled_unitary"),
+    ),
+    "coherent errors": lambda: model((coherent_unitary_error(unitary(2, 4)), "cx")),
+    "Pauli-Lindblad": lambda: model(
+        (PauliLindbladError(["IX", "ZZ", "YI"], [0.05, 0.1, 0.2]), "cx"),
+        (PauliLindbladError(["X", "Y", "I"], [0.1, 0.05, 0.3]), "sx h"),
+    ),
+    "measurements": lambda: model(
+        (depolarizing_error(0.1, 1), "measure"), (RESETS, "measure x"),
+        local=[(flip("X", 0.2), "measure", [1]), (amplitude_damping_error(0.3), "measure", [3])],
+        readout=[[0.9, 0.1], [0.3, 0.7]], local_readout=[([[0.6, 0.4], [0.1, 0.9]], 2)],
+    ),
+    "resets": lambda: model((reset_error(0.1, 0.05), "x sx"), (reset_error(0.3), "id")),
+    "only readout": lambda: model(readout=READOUT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_distribution_is_that_of_the_density_matrix(kind, seed):
+    circuit, noise = all_rules(seed), NOISES[kind]()
+    distribution = exact_distribution(circuit, noise)
+    assert p_value(counted(circuit, noise, seed=seed), distribution) > LEVEL
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_counts_are_those_of_plain_aer_with_another_seed(kind):
+    circuit, noise = all_rules(3), NOISES[kind]()
+    expected = aer_counts(circuit, noise, 3000, 10**9)
+    assert two_sample_p_value(counted(circuit, noise), expected) > LEVEL
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_the_noise_is_found_missing(kind):
+    distribution = exact_distribution(all_rules(1), NOISES[kind]())
+    assert p_value(counted(all_rules(1), NoiseModel(), 40_000), distribution) < 1e-9
+
+
+def test_a_probability_that_is_wrong_by_a_twentieth_is_found():
+    circuit = QuantumCircuit(3)
+    for _ in range(6):
+        circuit.cx(0, 1)
+        circuit.cx(1, 2)
+    circuit.measure_all()
+    right, wrong = (model((depolarizing_error(p, 2), "cx")) for p in (0.06, 0.063))
+    counts, distribution = counted(circuit, wrong, 100_000), exact_distribution(circuit, right)
+    assert p_value(counts, distribution) < LEVEL
+    assert p_value(counts, exact_distribution(circuit, wrong)) > LEVEL
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_shots_come_out_the_same_however_they_are_cut(kind):
+    circuit = noisy(all_rules(2), NOISES[kind]())
+    whole = memory(simulated(circuit, 1000, Draws(5, 2)), 1000)
+    for parts in (2, 3, 7):
+        cut = [simulated(circuit, 1000, Draws(5, 2), part, parts) for part in range(parts)]
+        assert sorted(np.concatenate([part.indices for part in cut])) == list(range(1000))
+        found = np.max([memory(part, 1000) for part in cut], axis=0)
+        assert np.array_equal(found, whole)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.name not in ("measure", "reset")])
+def test_gates_have_aers_matrices(kind):
+    circuit = QuantumCircuit(3)
+    angles = np.random.default_rng(2).uniform(0.2, 3, 20)
+    for qubit in range(3):
+        circuit.u(*angles[3 * qubit : 3 * qubit + 3], qubit)
+    gate = STANDARD[kind.name].base_class(*angles[9 : 9 + kind.params])
+    circuit.append(gate, [2, 0, 1][: kind.qubits])
+    for qubit in range(3):
+        circuit.u(*angles[10 + 3 * qubit : 13 + 3 * qubit], qubit)
+    circuit.measure_all()
+    read, engine = noisy(circuit, None), Engine(3)
+    engine.load(np.eye(8, dtype=complex)[0])
+    for block in read.blocks:
+        for step in block.steps({}):
+            engine.apply(step.qubits, step.operators[0])
+    outcomes = np.arange(8)
+    bits = read_out(read, outcomes, outcomes, Draws(0, 0))
+    found = np.zeros(8)
+    found[bits @ [1, 2, 4]] = abs(engine.unload()) ** 2
+    assert np.allclose(found, exact_distribution(circuit, NoiseModel()))
+
+
+def test_seeds_and_experiments_have_numbers_of_their_own():
+    shots = np.arange(5000)
+    streams = [Draws(*key).uniform(stream, shots) for key in [(1, 0), (2, 0), (1, 1), (2114, 0)]
+               for stream in ("a", "b")]  # fmt: skip
+    correlations = np.corrcoef(streams) - np.eye(len(streams))
+    assert abs(correlations).max() < 0.06
+    assert all(p_value(np.histogram(s, 50, (0, 1))[0], np.full(50, 0.02)) > LEVEL for s in streams)
+
+
+@pytest.mark.parametrize(
+    ("circuit", "what"),
+    [
+        (circuits.mid_circuit, "'h' on a qubit that was measured before"),
+        (circuits.conditional, "the condition of 'x'"),
+        (lambda: circuits.saving("expval", measure=True), "save_expval"),
+        (lambda: circuits.saving("statevector"), "save_statevector"),
+    ],
+)
+def test_what_shots_cannot_share_is_named(circuit, what):
+    with pytest.raises(AerError, match=f'noise_sampling="shared" cannot do .*{what}'):
+        noisy(circuit(), NOISES["depolarizing"]())
+
+
+def test_a_reset_in_the_circuit_is_refused():
+    circuit = QuantumCircuit(1)
+    circuit.h(0)
+    circuit.reset(0)
+    circuit.measure_all()
+    with pytest.raises(AerError, match="cannot do the instruction 'reset'"):
+        noisy(circuit, NoiseModel())
+
+
+def test_a_second_measurement_is_of_the_same_value():
+    circuit = QuantumCircuit(2, 3)
+    circuit.h(0)
+    circuit.measure([0, 0, 1], [0, 2, 1])
+    noise = model((depolarizing_error(0.1, 1), "h"), readout=READOUT)
+    assert set(np.flatnonzero(counted(circuit, NoiseModel()))) == {0b000, 0b101}
+    assert p_value(counted(circuit, noise), exact_distribution(circuit, noise)) > LEVEL
+    with pytest.raises(AerError, match="second measurement"):
+        noisy(circuit, model((depolarizing_error(0.1, 1), "measure")))
+
+
+ERRORS = {
+    "depolarizing": (depolarizing_error(0.1, 1), depolarizing_error(0.15, 2)),
+    "resets": (RESETS, RESETS.tensor(RESETS)),
+    "relaxation": (RELAXATION, RELAXATION.tensor(RELAXATION)),
+    "damping": (amplitude_damping_error(0.2), amplitude_damping_error(0.2).tensor(RESETS)),
+    "coherent": (coherent_unitary_error(unitary(1, 1)), coherent_unitary_error(unitary(2, 1))),
+}
+
+
+@st.composite
+def noises(draw):
+    """Noise models of errors of all qubits and of some, and readout errors."""
+    noise = NoiseModel()
+    kinds = st.sampled_from(list(ERRORS))
+    for names, width in [(["h", "t", "sx", "measure"], 1), (["cx", "rzz"], 2)]:
+        for kind in draw(st.lists(kinds, max_size=2)):
+            chosen = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
+            qubits = draw(st.permutations(range(4)))[:width]
+            if draw(st.booleans()):
+                noise.add_all_qubit_quantum_error(ERRORS[kind][width - 1], chosen, warnings=False)
+            else:
+                noise.add_quantum_error(ERRORS[kind][width - 1], chosen, qubits, warnings=False)
+    if draw(st.booleans()):
+        noise.add_all_qubit_readout_error(READOUT)
+    return noise
+
+
+@st.composite
+def four_qubits(draw):
+    """Circuits of four qubits, some measured, now and then in the middle."""
+    circuit = QuantumCircuit(4, 4)
+    names = ["h", "t", "sx", "cx", "rzz", "ccx", "barrier", "measure"]
+    for name in draw(st.lists(st.sampled_from(names), min_size=3, max_size=25)):
+        q, r, s = draw(st.permutations(range(4)))[:3]
+        match name:
+            case "cx":
+                circuit.cx(q, r)
+            case "rzz":
+                circuit.rzz(0.7, q, r)
+            case "ccx":
+                circuit.ccx(q, r, s)
+            case "measure":
+                if draw(st.integers(0, 9)) == 0:
+                    circuit.measure(q, r)
+            case "barrier":
+                circuit.barrier()
+            case _:
+                getattr(circuit, name)(q)
+    measured = draw(st.permutations(range(4)))[: draw(st.integers(1, 4))]
+    circuit.measure(measured, measured[::-1])
+    return circuit
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(four_qubits(), noises(), st.integers(0, 2**62))
+def test_random_circuits_are_refused_or_have_the_right_distribution(circuit, noise, seed):
+    note(f"{circuit}\n{noise}")
+    try:
+        read = noisy(circuit, noise)
+    except AerError as error:
+        assert 'noise_sampling="shared" cannot do' in str(error)  # noqa: PT017
+        return
+    found = memory(simulated(read, 2000, Draws(seed, 0)), 2000)
+    counts = np.bincount(found, minlength=16)
+    assert p_value(counts, exact_distribution(circuit, noise)) > 1e-5
