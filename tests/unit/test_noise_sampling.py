@@ -99,8 +99,8 @@ def test_a_pool_gives_the_shots_of_this_process():
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"method": "density_matrix"}, "method='density_matrix'"),
-        ({"precision": "single"}, "precision='single'"),
+        ({"method": "density_matrix"}, 'method="density_matrix"'),
+        ({"precision": "single"}, 'precision="single"'),
         ({"shots": 0}, "shots=0"),
     ],
 )

@@ -28,6 +28,7 @@ from .rules import Rules
 #: The largest circuits: a state of more qubits takes over 256 MiB, and several are alive at once.
 MOST_QUBITS = 24
 _MOST_GATE_QUBITS = 3
+_CLASSICAL = frozenset({"bfunc", "jump", "mark", "store"})
 
 
 class Measurement(NamedTuple):
@@ -102,6 +103,8 @@ class _Reader:
             return
         if _is_conditional(call):
             raise refusal(f"the condition of {call.operation or call.name!r}")
+        if call.name in _CLASSICAL:
+            raise refusal("conditions and other classical operations")
         if call.name == "measure":
             for qubit, bit in zip(*call.args[:2], strict=True):
                 self._measure(qubit, bit)
