@@ -90,7 +90,7 @@ class Child:
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 (a module of this package)
-                [sys.executable, "-m", _SERVER, str(theirs.fileno())],
+                [sys.executable, "-m", _SERVER, str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 env={**_ALLOCATION, **os.environ, **environment},
                 stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import signal
 import sys
@@ -57,4 +58,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with_parent()  # while it simulates it does not read the pipe, and would not see it end
-    serve(Connection(int(sys.argv[1])))
+    if os.getppid() == int(sys.argv[2]):  # else it died while this one imported Aer
+        serve(Connection(int(sys.argv[1])))
