@@ -169,7 +169,7 @@ class AerSimulator(qiskit_aer.AerSimulator):
     def _required_executor(self, run_options: dict[str, Any]) -> Any:
         executor = self._get_executor(**run_options)
         if executor is None and RunOptions.of(self.options, run_options).shared_noise:
-            return _this_process()
+            return _local_pool()
         if executor is None:
             raise AerError("There is no executor to spread the circuits over; set executor=...")
         return executor
@@ -186,8 +186,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
 
 
 @cache
-def _this_process() -> ThreadPoolExecutor:
-    """What simulates where there is no executor and the work is not Aer's."""
+def _local_pool() -> ThreadPoolExecutor:
+    """What simulates, in a child, where there is no executor and the work is not Aer's."""
     return ThreadPoolExecutor(1, thread_name_prefix="aer-dask")
 
 

@@ -33,6 +33,7 @@ from aer_dask.compile.columns import KINDS
 from aer_dask.trajectories.circuit import NoisyCircuit
 from aer_dask.trajectories.draws import Draws
 from aer_dask.trajectories.engine import Engine
+from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
 from aer_dask.trajectories.simulation import read_out, simulate
 from tests import circuits
@@ -49,7 +50,7 @@ LEVEL = 1e-3
 def noisy(circuit, noise):
     """The circuit and its noise, read from what Aer's compiler makes of them."""
     batch = assemble(plain(noise), [circuit], None, {})
-    return NoisyCircuit.of(codec.decode(batch.circuits[0].data), batch.noise)
+    return NoisyCircuit.of(codec.decode(batch.circuits[0].data), Rules(batch.noise))
 
 
 def simulated(circuit, shots, draws, part=0, parts=1):

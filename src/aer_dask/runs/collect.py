@@ -12,7 +12,7 @@ from qiskit_aer import AerError
 from ..burst import burst
 from ..compile import codec
 from ..compile.program import NAME
-from ..trajectories import results
+from ..trajectories.results import finished
 from . import merge
 from .merge import RawOutput, RawResult
 from .plan import Piece, Task
@@ -133,12 +133,12 @@ class Collector:
 
     def _add_piece(self, piece: Piece, output: RawOutput) -> None:
         self._outputs[self._run.experiments[piece.start].batch][piece.start] = output
-        found = output["results"]
-        if len(found) < piece.stop - piece.start:
+        results = output["results"]
+        if len(results) < piece.stop - piece.start:
             self._not_loaded.update(range(piece.start, piece.stop))
             return
-        for index, result in zip(range(piece.start, piece.stop), found, strict=True):
-            whole = piece.parts <= 1 and piece.shots == self._run.experiments[index].shots
+        for index, result in zip(range(piece.start, piece.stop), results, strict=True):
+            whole = piece.share == 1.0 and piece.shots == self._run.experiments[index].shots
             self._collected[index].add(piece.key, result, whole)
 
     def _is_misjudged(self, index: int) -> bool:
@@ -154,7 +154,7 @@ class Collector:
         if len(methods) == 1:
             taken = sum(e["time_taken"] for output in outputs for e in output["results"])
             expected = sum(
-                experiments[index].prediction.duration.seconds(piece.shots) / max(piece.parts, 1)
+                experiments[index].prediction.duration.seconds(piece.shots) * piece.share
                 for piece in task.pieces
                 for index in range(piece.start, piece.stop)
             )
@@ -184,7 +184,7 @@ class Collector:
         circuit = batch.circuits[experiment.circuit]
         if experiment.trajectories is not None:
             written = bool(batch.config.get("memory"))
-            result = results.finished(result, experiment.trajectories, memory=written)
+            result = finished(result, experiment.trajectories, memory=written)
             result["seed_simulator"] = experiment.seed
         status = result["status"].replace(NAME, circuit.name)
         result = {**result, "status": status, "data": dict(result.get("data", {}))}

@@ -23,6 +23,7 @@ from ..compile.memory import Memory
 from ..compile.method import can_depend_on_order, depends_on_order
 from ..compile.prediction import Prediction
 from ..trajectories.prediction import Forecast
+from ..trajectories.rules import Rules
 from .shared_noise import METHOD, forecast_of
 
 #: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
@@ -90,9 +91,9 @@ def expand(
 
 def _sharing_noise(number: int, batch: Batch) -> Iterator[list[Experiment]]:
     """Experiments whose shots share trajectories: one for each circuit."""
-    seed = _base_seed(batch)
+    seed, rules = _base_seed(batch), Rules(batch.noise)
     for index, circuit in enumerate(batch.compile()):
-        found = forecast_of(circuit, batch)
+        found = forecast_of(circuit, batch, rules)
         prediction = replace(
             circuit.prediction,
             qubits=found.qubits,

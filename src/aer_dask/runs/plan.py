@@ -59,6 +59,11 @@ class Piece:
         """What tells the pieces of an experiment apart, and orders them."""
         return self.part if self.parts else self.first_shot
 
+    @property
+    def share(self) -> float:
+        """Which part of the work of its shots it is."""
+        return 1 / max(self.parts, 1)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -283,21 +288,23 @@ class Planner:
 
     def _pieces(self, index: int, target: float) -> Iterator[Piece]:
         """The shots of one experiment, cut where that is exact (or asked for) and worth it."""
-        size, total = self._piece_shots(index, target), self.experiments[index].shots
         if self.experiments[index].trajectories is not None:
-            parts = self._parts(index, target)
-            seed = self.experiments[index].seed
-            for part in range(parts):
-                yield Piece(index, index + 1, 0, total, seed, part=part, parts=parts)
+            yield from self._parts(index, target)
             return
+        size, total = self._piece_shots(index, target), self.experiments[index].shots
         for first in range(0, max(total, 1), size):
             shots = min(size, total - first)
             yield Piece(index, index + 1, first, shots, self._seed(index, first))
 
-    def _parts(self, index: int, target: float) -> int:
+    def _parts(self, index: int, target: float) -> Iterator[Piece]:
         """Parts of the shots that share trajectories; each begins anew, so few for one worker."""
+        experiment = self.experiments[index]
         target = LONGEST_TASK if self.slots <= 1 else target
-        return max(1, min(self.experiments[index].shots, round(self._seconds(index) / target)))
+        parts = max(1, min(experiment.shots, round(self._seconds(index) / target)))
+        for part in range(parts):
+            yield Piece(
+                index, index + 1, 0, experiment.shots, experiment.seed, part=part, parts=parts
+            )
 
     def _piece_shots(self, index: int, target: float) -> int:
         whole = max(self.experiments[index].shots, 1)
@@ -333,7 +340,7 @@ class Planner:
                 yield self._task(batch, filled)
                 batch, filled = [], 0.0
             batch.append(piece)
-            filled += self._seconds(index, piece.shots) / max(piece.parts, 1)
+            filled += self._seconds(index, piece.shots) * piece.share
         yield self._task(batch, filled)
 
     def _grouped(self, group: list[int], seconds: float) -> list[Task]:

@@ -9,6 +9,7 @@ from ..compile.assemble import Batch, Compiled
 from ..trajectories.circuit import NoisyCircuit
 from ..trajectories.prediction import Forecast, forecast
 from ..trajectories.refusal import refusal
+from ..trajectories.rules import Rules
 
 #: How plans and costs call this way of simulating.
 METHOD = "shared trajectories"
@@ -20,8 +21,13 @@ _ALLOWED: dict[str, tuple[Any, ...]] = {
 }
 
 
-def forecast_of(circuit: Compiled, batch: Batch) -> Forecast:
+def forecast_of(circuit: Compiled, batch: Batch, rules: Rules) -> Forecast:
     """What the shots of a circuit will take.
+
+    Args:
+        circuit: of the batch.
+        batch: whose options and shots apply.
+        rules: of the batch's noise model.
 
     Raises:
         AerError: if they cannot share trajectories, naming what is in the way.
@@ -33,4 +39,4 @@ def forecast_of(circuit: Compiled, batch: Batch) -> Forecast:
         raise refusal("parameters that are bound by parameter_binds; assign them to the circuit")
     if batch.shots < 1:
         raise refusal(f"shots={batch.shots}")
-    return forecast(NoisyCircuit.of(codec.decode(circuit.data), batch.noise), batch.shots)
+    return forecast(NoisyCircuit.of(codec.decode(circuit.data), rules), batch.shots)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from qiskit.quantum_info import Pauli
@@ -56,17 +56,17 @@ class NoisyCircuit:
     measurements: tuple[Measurement, ...]
 
     @classmethod
-    def of(cls, program: Program | Columns, noise: dict[str, Any]) -> NoisyCircuit:
+    def of(cls, program: Program | Columns, rules: Rules) -> NoisyCircuit:
         """Read a compiled circuit.
 
         Args:
             program: the circuit, with all its parameters bound.
-            noise: the dictionary form of the noise model.
+            rules: of the noise model, which may serve many circuits.
 
         Raises:
             AerError: if shots cannot share trajectories, naming the instruction or error.
         """
-        reader = _Reader(Rules(noise))
+        reader = _Reader(rules)
         operations = contributing(operations_of(program), truncate=True)
         for call in reversed(list(operations.backwards())):
             reader.read(call)

@@ -18,17 +18,11 @@ from ..compile.codec import ControllerCall, TrajectoryCall
 from ..compile.noise import met_by
 from ..compile.seeds import seed_of
 from . import trajectories
+from .batches import batches
 from .prefix import Rows, SharedRun, best_route
 from .templates import Template, Templates, build
 
 _templates = Templates()
-
-
-@lru_cache(maxsize=8)
-def _batches(shared: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The configuration and noise model of each batch of a run, decoded once a process."""
-    batches: list[tuple[dict[str, Any], dict[str, Any]]] = codec.decode(shared)
-    return batches
 
 
 def simulate(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> bytes:
@@ -49,21 +43,25 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
         The controller's raw outputs, one for each call, encoded one after the other: all but
         large arrays is given up before the next call begins.
     """
-    batches = _batches(shared)
     encoded: list[codec.Buffer] = []
     for call in codec.decode(task):
-        config, noise = batches[call.batch]
-        if isinstance(call, TrajectoryCall):
-            encoded += codec.frames(trajectories.simulate(call, noise, shared))
-            continue
-        encoded += codec.frames(_call(call, {**(limits or {}), **config}, shared))
+        encoded += codec.frames(_output(call, shared, limits or {}))
     return encoded
+
+
+def _output(
+    call: ControllerCall | TrajectoryCall, shared: bytes, limits: dict[str, int]
+) -> dict[str, Any]:
+    if isinstance(call, TrajectoryCall):
+        return trajectories.simulate(call, shared)
+    config, _ = batches(shared)[call.batch]
+    return _call(call, {**limits, **config}, shared)
 
 
 @lru_cache(maxsize=16)
 def _noise(shared: bytes, batch: int, qubits: frozenset[int]) -> dict[str, Any]:
     """What circuits on some qubits can meet of a batch's noise model."""
-    return met_by(qubits, _batches(shared)[batch][1])
+    return met_by(qubits, batches(shared)[batch][1])
 
 
 def _call(call: ControllerCall, options: dict[str, Any], shared: bytes) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def _one_by_one(call: ControllerCall, options: dict[str, Any], shared: bytes) ->
     """All experiments of the call, each from its beginning."""
     templates, tables = _circuits(call, options)
     noise = {}
-    if _batches(shared)[call.batch][1]:
+    if batches(shared)[call.batch][1]:
         qubits = frozenset().union(*(template.qubits for template in templates))
         noise = _noise(shared, call.batch, qubits)
     circuits = [template.circuit for template in templates]

@@ -11,20 +11,21 @@ from ..compile.codec import TrajectoryCall
 from ..trajectories import results, simulation
 from ..trajectories.circuit import NoisyCircuit
 from ..trajectories.draws import Draws
+from ..trajectories.rules import Rules
 from ..trajectories.sampling import Patterns, sample
+from .batches import batches
 
 
-def simulate(call: TrajectoryCall, noise: dict[str, Any], shared: bytes) -> dict[str, Any]:
+def simulate(call: TrajectoryCall, shared: bytes) -> dict[str, Any]:
     """Simulate a part of the shots of a circuit.
 
     Args:
         call: which part of which circuit.
-        noise: the dictionary form of the noise model.
-        shared: what the noise model was decoded from, which identifies it.
+        shared: options and noise models of the run, encoded.
     """
     begun = time.perf_counter()
     draws = Draws(call.seed, call.ordinal)
-    circuit, patterns = _drawn(call.program, call.shots, draws, _Noise(shared, call.batch, noise))
+    circuit, patterns = _drawn(call.program, call.shots, draws, shared, call.batch)
     shots = simulation.simulate(circuit, patterns, draws, call.part, call.parts)
     seconds = time.perf_counter() - begun
     return {
@@ -35,23 +36,15 @@ def simulate(call: TrajectoryCall, noise: dict[str, Any], shared: bytes) -> dict
     }
 
 
-class _Noise:
-    """A noise model of a run, the same as another one where it comes from the same place."""
-
-    def __init__(self, shared: bytes, batch: int, model: dict[str, Any]) -> None:
-        self.model, self._key = model, (shared, batch)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Noise) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
+@lru_cache(maxsize=8)
+def _rules(shared: bytes, batch: int) -> Rules:
+    return Rules(batches(shared)[batch][1])
 
 
 @lru_cache(maxsize=2)
 def _drawn(
-    program: bytes, shots: int, draws: Draws, noise: _Noise
+    program: bytes, shots: int, draws: Draws, shared: bytes, batch: int
 ) -> tuple[NoisyCircuit, Patterns]:
     """A circuit and the patterns of its shots, which all its parts need."""
-    circuit = NoisyCircuit.of(codec.decode(program), noise.model)
+    circuit = NoisyCircuit.of(codec.decode(program), _rules(shared, batch))
     return circuit, sample(circuit, shots, draws)
