@@ -1,6 +1,9 @@
 """Child processes: reuse, death, and cancellation at any moment."""
 
+import subprocess
+import sys
 import time
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
@@ -41,6 +44,15 @@ def test_a_dead_child_is_replaced(children, task):
     children._idle[0].close()
     after = codec.decode(children.run("second", *task))
     assert after["results"][0]["data"] == before["results"][0]["data"]
+
+
+def test_a_child_whose_parent_died_before_it_could_serve_ends():
+    ours, theirs = Pipe()
+    nobody = "0"
+    with ours, theirs:
+        command = [sys.executable, "-m", "aer_dask.worker.serve", str(theirs.fileno()), nobody]
+        ended = subprocess.run(command, check=False, pass_fds=[theirs.fileno()], timeout=60)
+    assert ended.returncode == 1
 
 
 def test_what_a_task_raises_is_raised_here_and_the_child_lives(children):

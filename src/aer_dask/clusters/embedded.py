@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,9 @@ class _DaskProcess(Subprocess):
         # started by the cluster's event loop, whose thread lives as long as the cluster; in a
         # session of its own, or Ctrl-C and Jupyter's interrupt would end it
         self.process = await asyncio.create_subprocess_exec(
-            *command, env=self._environment, preexec_fn=die_with_parent, start_new_session=True
-        )
+            *command, env=self._environment, start_new_session=True,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+        )  # fmt: skip
 
     async def _wait_until(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
         """Wait until a condition is true of the process, and return its value."""

@@ -43,10 +43,18 @@ _MEMORY_EVENTS = (
 )  # fmt: skip
 
 
-def die_with_parent() -> None:
-    """Have the kernel end this process when the thread that started it ends (on Linux)."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when the thread that started it ends (on Linux).
+
+    If that is gone before it is asked, the process ends at once.
+
+    Args:
+        parent: the id of the process that started this one.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 class _Starter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import pickle
 import signal
 import sys
@@ -57,6 +56,6 @@ if __name__ == "__main__":
     # Ctrl-C and a pod's SIGTERM go to the whole process group; the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with_parent()  # while it simulates it does not read the pipe, and would not see it end
-    if os.getppid() == int(sys.argv[2]):  # else it died while this one imported Aer
-        serve(Connection(int(sys.argv[1])))
+    # while it simulates it does not read the pipe, and would not see it end
+    die_with_parent(int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])))
