@@ -36,6 +36,7 @@ from aer_dask.trajectories.engine import Engine
 from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
 from aer_dask.trajectories.simulation import read_out, simulate
+from aer_dask.trajectories.traversal import Traversal
 from tests import circuits
 from tests.circuits import plain
 from tests.compiling import assemble
@@ -230,6 +231,37 @@ def test_shots_come_out_the_same_however_they_are_cut(kind):
         assert sorted(np.concatenate([part.indices for part in cut])) == list(range(1000))
         found = np.max([memory(part, 1000) for part in cut], axis=0)
         assert np.array_equal(found, whole)
+
+
+class Recorded(Traversal):
+    """Keeps the final state of each group of shots, by the first of them."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.states = {}
+
+    def _draw(self, members):
+        state = self.states[min(shots[0] for _, shots in members)] = self._engine.unload()
+        self._engine.load(state)
+        super()._draw(members)
+
+
+@pytest.mark.parametrize("kind", ["depolarizing", "relaxation by resets"])
+def test_states_have_the_same_bits_however_patterns_are_cut(kind):
+    circuit, draws = noisy(all_rules(2, qubits=7, depth=60), NOISES[kind]()), Draws(5, 2)
+    patterns = sample(circuit, 60, draws)
+    members = list(patterns.shots.items())
+
+    def states(parts):
+        walks = [Recorded(circuit.num_qubits, patterns, draws) for _ in parts]
+        for walk, part in zip(walks, parts, strict=True):
+            walk.walk(part)
+        return {shot: state for walk in walks for shot, state in walk.states.items()}
+
+    whole, alone = states([members]), states([[member] for member in members])
+    assert len(whole) > 10
+    assert whole.keys() == alone.keys()
+    assert all(np.array_equal(whole[shot], alone[shot]) for shot in whole)
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k.name not in ("measure", "reset")])
