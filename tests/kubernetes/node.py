@@ -25,6 +25,8 @@ root = "{home}/containerd"
 state = "/run/containerd"
 [grpc]
   address = "{home}/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{home}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{image}"
   restrict_oom_score_adj = true

@@ -7,11 +7,12 @@ state=$1 node=$2
 
 read -r pid _ < /proc/self/stat # /proc is still the host's: this is our PID as the host sees it
 
-mount --make-rprivate / # nothing that we mount reaches the host
-mount --make-rshared /  # but a volume mounted in the node reaches the pods that share it
-mount -t proc proc /proc
+# While /run is the host's, `mount` shall write nothing there (--no-mtab).
+mount --no-mtab --make-rprivate / # nothing that we mount reaches the host
+mount --no-mtab --make-rshared /  # but a volume mounted in the node reaches the pods that share it
+mount --no-mtab -t proc proc /proc
 
-mount -t tmpfs node /run
+mount --no-mtab -t tmpfs node /run
 mount -t tmpfs node /var/log
 mkdir -p "/run/lib/${state##*/}" # an empty /var/lib but for our own state
 mount --bind "$state" "/run/lib/${state##*/}"
