@@ -132,17 +132,43 @@ if __name__ == "__main__":
 """
 
 
+def leave(kind, folder, **environment):
+    """Run a program that leaves Python with a running job."""
+    program = folder / "leaving.py"
+    program.write_text(LEAVING)
+    paths = os.pathsep.join((str(folder), *sys.path))
+    return subprocess.run(
+        [sys.executable, str(program), kind], capture_output=True, text=True, timeout=60,
+        check=False, env={**os.environ, **environment, "PYTHONPATH": paths},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["dask", "threads", "processes"])
 def test_leaving_python_with_a_running_job_is_quick_and_quiet(kind, tmp_path):
-    program = tmp_path / "leaving.py"
-    program.write_text(LEAVING)
-    done = subprocess.run(
-        [sys.executable, str(program), kind], capture_output=True, text=True, timeout=60,
-        check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+    done = leave(kind, tmp_path)
     assert (done.returncode, done.stdout) == (0, "running\n")
     if kind == "processes":  # Python 3.11 itself complains of a pool that was never shut down
         assert "aer_dask" not in done.stderr
         assert "cannot schedule" not in done.stderr
     else:
         assert done.stderr == ""
+
+
+SLOW_GRAPHS = """
+import time
+import distributed.scheduler
+
+take_in = distributed.scheduler._materialize_graph
+
+def slowly(*arguments, **options):
+    time.sleep(0.5)
+    return take_in(*arguments, **options)
+
+distributed.scheduler._materialize_graph = slowly
+"""
+
+
+def test_leaving_python_is_quiet_while_the_scheduler_takes_in_a_graph(tmp_path):
+    (tmp_path / "slow_graphs.py").write_text(SLOW_GRAPHS)
+    done = leave("dask", tmp_path, DASK_DISTRIBUTED__SCHEDULER__PRELOAD="slow_graphs")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "running\n", "")

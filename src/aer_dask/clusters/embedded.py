@@ -158,5 +158,13 @@ class EmbeddedCluster(SpecCluster):
             worker=worker,
             security=security,
             name="EmbeddedCluster",
+            shutdown_scheduler=False,
             **spec_cluster,
         )
+
+    async def _close(self) -> None:
+        await super()._close()
+        # by a signal: a scheduler that Dask asks to close logs a traceback for each graph it is
+        # just taking in
+        if self.scheduler is not None:
+            await self.scheduler.close()
