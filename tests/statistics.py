@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import product
+
 import numpy as np
 from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
 from qiskit.circuit.library import IGate
 from qiskit.quantum_info import DensityMatrix
 from qiskit_aer import AerSimulator
@@ -14,39 +18,67 @@ from scipy.stats import chi2
 _FEW = 8.0
 
 
-def exact_distribution(circuit: QuantumCircuit, noise: NoiseModel) -> np.ndarray:
+def exact_distribution(circuit: QuantumCircuit, noise: NoiseModel | None) -> np.ndarray:
     """The probability of each value of the classical bits, by Aer's density matrix.
 
-    In the place of measurements stand identities that have the errors of measurements.
+    In the place of measurements stand identities that have the errors of measurements, and where
+    qubits are used again a projection, once for each outcome.
     """
-    unmeasured, places = circuit.copy_empty_like(), []
-    for instruction in circuit.data:
-        if instruction.operation.name == "measure":
-            unmeasured.append(IGate(label="measure"), instruction.qubits)
-            qubit, bit = *instruction.qubits, *instruction.clbits
-            places.append((circuit.find_bit(qubit).index, circuit.find_bit(bit).index))
-        else:
-            unmeasured.append(instruction)
-    unmeasured.save_density_matrix(label="rho")
-    backend = AerSimulator(method="density_matrix", noise_model=noise, max_parallel_threads=1)
-    state = backend.run(unmeasured, shots=1).result().data(0)["rho"]
-    return _read_out(DensityMatrix(state).probabilities(), circuit, places, noise)
-
-
-def _read_out(probabilities, circuit, places, noise):
-    local, default = noise._local_readout_errors, noise._default_readout_error
+    middle = [place for place in range(len(circuit.data)) if _is_used_again(circuit, place)]
     found = np.zeros(2**circuit.num_clbits)
+    for values in product((0, 1), repeat=len(middle)):
+        found += _with_outcomes(circuit, noise, dict(zip(middle, values, strict=True)))
+    return found
+
+
+def exact_state(circuit: QuantumCircuit, noise: NoiseModel | None) -> DensityMatrix:
+    """The density matrix that a circuit without measurements ends with."""
+    circuit = circuit.copy()
+    circuit.save_density_matrix(label="rho")
+    backend = AerSimulator(method="density_matrix", noise_model=noise, max_parallel_threads=1)
+    return DensityMatrix(backend.run(circuit, shots=1).result().data(0)["rho"])
+
+
+def _is_used_again(circuit, place):
+    instruction, later = circuit.data[place], circuit.data[place + 1 :]
+    return instruction.operation.name == "measure" and any(
+        instruction.qubits[0] in other.qubits for other in later if other.name != "barrier"
+    )
+
+
+def _with_outcomes(circuit, noise, outcomes):
+    """The part of the distribution in which measurements in the middle have these outcomes."""
+    unmeasured, writes = circuit.copy_empty_like(), []
+    for place, instruction in enumerate(circuit.data):
+        if instruction.operation.name != "measure":
+            unmeasured.append(instruction)
+            continue
+        qubit, bit = *instruction.qubits, *instruction.clbits
+        unmeasured.append(IGate(label="measure"), [qubit])
+        if place in outcomes:
+            projection = np.diag(np.eye(4)[3 * outcomes[place]])
+            unmeasured.append(Instruction("superop", 1, 0, [projection]), [qubit])
+        where = circuit.find_bit(qubit).index, circuit.find_bit(bit).index
+        writes.append((*where, outcomes.get(place)))
+    probabilities = np.diag(exact_state(unmeasured, noise).data).real
+    return _read_out(probabilities, circuit.num_clbits, writes, noise or NoiseModel())
+
+
+def _read_out(probabilities, num_bits, writes, noise):
+    """What is written down: each time a qubit, a bit, and the value found if it is known."""
+    local, default = noise._local_readout_errors, noise._default_readout_error
+    found = np.zeros(2**num_bits)
     for state, probability in enumerate(probabilities):
         values = {0: probability}
-        for qubit, bit in places:
+        for qubit, bit, known in writes:
             error = local.get((qubit,), default)
             row = np.eye(2) if error is None else error.probabilities
-            chances = row[(state >> qubit) & 1]
-            values = {
-                value | written << bit: chance * chances[written]
-                for value, chance in values.items()
-                for written in (0, 1)
-            }
+            chances = row[(state >> qubit) & 1 if known is None else known]
+            written: dict[int, float] = defaultdict(float)
+            for value, chance in values.items():
+                for one in (0, 1):
+                    written[value & ~(1 << bit) | one << bit] += chance * chances[one]
+            values = written
         for value, chance in values.items():
             found[value] += chance
     return found

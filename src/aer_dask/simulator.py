@@ -116,7 +116,7 @@ class AerSimulator(qiskit_aer.AerSimulator):
             InsufficientMemoryError: if a circuit fits in no worker.
         """
         options = RunOptions.of(self.options, run_options)  # refuses them here, too
-        if self._get_executor(**run_options) is None and not options.shared_noise:
+        if self._get_executor(**run_options) is None and options.noise_sampling == "aer":
             run_options.pop("executor", None)
             return super().run(circuits, parameter_binds, **run_options)
         return self.run_batches([(circuits, parameter_binds, {})], **run_options)
@@ -168,7 +168,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
 
     def _required_executor(self, run_options: dict[str, Any]) -> Any:
         executor = self._get_executor(**run_options)
-        if executor is None and RunOptions.of(self.options, run_options).shared_noise:
+        options = RunOptions.of(self.options, run_options)
+        if executor is None and options.noise_sampling != "aer":
             return _local_pool()
         if executor is None:
             raise AerError("There is no executor to spread the circuits over; set executor=...")

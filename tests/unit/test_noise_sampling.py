@@ -6,18 +6,29 @@ from itertools import chain
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit.library import RXGate
+from qiskit.quantum_info import Pauli, SparsePauliOp
 from qiskit_aer import AerError
 
-from aer_dask import AerSimulator
+from aer_dask import AerSimulator, EstimatorV2, SamplerV2
 from aer_dask.runs import plan
 from aer_dask.runs.collect import Collector
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.run import Run
 from aer_dask.trajectories.engine import Engine
 from aer_dask.worker.execute import simulate
-from tests.circuits import bell, kraus_noise, mid_circuit, parameterised, pauli_noise
+from tests.circuits import (
+    bell,
+    conditional,
+    kraus_noise,
+    pauli_noise,
+    plain,
+    readout_noise,
+    volume,
+)
 from tests.compiling import assemble
-from tests.statistics import exact_distribution, p_value
+from tests.statistics import exact_distribution, exact_state, p_value
 
 
 def ghz(qubits=4):
@@ -71,7 +82,7 @@ def in_parts(noise, slots):
     """What comes of the tasks for so many workers, the last one first."""
     backend = shared(noise)
     batch = assemble(backend, [ghz(), bell()], None, {"shots": 400, "memory": True})
-    run = Run(backend, [batch], RunOptions(shared_noise=True))
+    run = Run(backend, [batch], RunOptions(noise_sampling="shared"))
     tasks = list(chain.from_iterable(run.tasks(run.planner(slots))))
     collector = Collector(run)
     for task in reversed(tasks):
@@ -110,11 +121,113 @@ def test_options_under_which_the_result_would_be_another_are_refused(options, wh
 
 
 def test_circuits_that_are_not_eligible_are_refused_when_they_are_run():
-    with pytest.raises(AerError, match="on a qubit that was measured before"):
-        shared().run(mid_circuit())
-    circuit = parameterised()
-    with pytest.raises(AerError, match="parameter_binds"):
-        shared().run(circuit, [{parameter: [0.1, 0.2] for parameter in circuit.parameters}])
+    with pytest.raises(AerError, match="conditions"):
+        shared().run(conditional())
+
+
+@pytest.mark.parametrize("kind", ["columns", "a program"])
+def test_each_row_of_parameter_values_has_trajectories_of_its_own(kind):
+    angles = ParameterVector("angles", 3)
+    circuit = QuantumCircuit(2, global_phase=angles[2])
+    circuit.h(0)
+    circuit.rx(2 * angles[0] + angles[1], 0)
+    circuit.cx(0, 1)
+    circuit.rz(angles[1], 1)
+    circuit.rx(angles[1], 1)
+    if kind == "a program":
+        circuit.append(RXGate(angles[0], label="rx"), [0])
+    circuit.measure_all()
+    rows = np.random.default_rng(1).uniform(0, 3, (4, 3))
+    binds = [dict(zip(angles, rows.T.tolist(), strict=True))]
+    options = {"shots": 3000, "memory": True}
+    found = shared().run([bell(), circuit], [{}, *binds], **options).result()
+    assigned = [circuit.assign_parameters(row) for row in rows]
+    expected = shared().run([bell(), *assigned], **options).result()
+    for index, row in enumerate([None, *assigned]):
+        assert found.get_memory(index) == expected.get_memory(index)
+        if row is not None:
+            counts = np.bincount([int(b, 2) for b in found.get_memory(index)], minlength=4)
+            assert p_value(counts, exact_distribution(row, pauli_noise())) > 1e-3
+
+
+def test_averages_are_those_of_plain_aer_and_counts_come_with_them():
+    circuit = ghz()
+    circuit.remove_final_measurements()
+    circuit.save_expectation_value(SparsePauliOp(["ZZII", "XXXX"], [2, 0.5]), range(4), label="e")
+    circuit.save_probabilities([0, 3])
+    options = {"shots": 4000, "method": "statevector"}
+    found = shared().run(circuit, **options).result().data()
+    expected = AerSimulator(noise_model=pauli_noise(), seed_simulator=10**9).run(circuit, **options)
+    assert found.keys() == expected.result().data().keys()
+    for key, value in expected.result().data().items():
+        assert type(found[key]) is type(value)
+        assert found[key] == pytest.approx(value, abs=0.1)
+    circuit.measure_all()
+    assert shared().run(circuit, **options).result().data().keys() == {*found, "counts"}
+
+
+@pytest.mark.parametrize("executor", [None, "a pool"])
+def test_primitives_share_trajectories_too(executor):
+    options = {
+        "backend_options": {"noise_model": pauli_noise(), "noise_sampling": "shared"},
+        "run_options": {"seed_simulator": 4, "shots": 4000},
+    }
+    angle = Parameter("angle")
+    circuit = QuantumCircuit(2)
+    circuit.rx(angle, 0)
+    circuit.cx(0, 1)
+    with ThreadPoolExecutor(1) as pool:
+        given = {"options": options, "executor": executor and pool}
+        sampled = SamplerV2(**given, default_shots=4000).run(
+            [(circuit.measure_all(inplace=False), [[0.3], [2.0]])]
+        )
+        estimator = EstimatorV2(**given).run([(circuit, ["ZZ", "IZ"], 0.3)], precision=0)
+        estimated = estimator.result()
+        for row, value in enumerate([0.3, 2.0]):
+            distribution = exact_distribution(
+                circuit.assign_parameters([value]).measure_all(inplace=False), pauli_noise()
+            )
+            counts = sampled.result()[0].data.meas[row].get_int_counts()
+            found = np.array([counts.get(key, 0) for key in range(4)])
+            assert p_value(found, distribution) > 1e-3
+    (pub,) = estimated
+    assert pub.metadata["simulator_metadata"] is not None
+    state = exact_state(circuit.assign_parameters([0.3]), pauli_noise())
+    expected = [state.expectation_value(Pauli(name)).real for name in ("ZZ", "IZ")]
+    assert pub.data.evs == pytest.approx(expected, abs=0.05)
+
+
+def ways(circuits, noise, **options):
+    """How ``"auto"`` decides about circuits."""
+    backend = AerSimulator(noise_sampling="auto", noise_model=noise, seed_simulator=3)
+    result = backend.run(circuits, **options).result()
+    assert result.success
+    return result, [each.metadata.get("noise_sampling", "aer") for each in result.results]
+
+
+def test_auto_takes_what_is_faster_for_each_circuit():
+    circuits = [volume(10), bell(), conditional()]
+    result, found = ways(circuits, pauli_noise(), shots=300, memory=True)
+    assert found == ["shared", "aer", "aer"]
+    plain_result = plain(pauli_noise(), seed_simulator=3).run(circuits, shots=300, memory=True)
+    for index in (1, 2):  # in their places of the batch, with its seeds
+        assert result.get_memory(index) == plain_result.result().get_memory(index)
+
+
+def test_auto_leaves_to_aer_what_cannot_be_shared():
+    for options in ({"method": "density_matrix"}, {"precision": "single"}):
+        assert ways([volume(8)], pauli_noise(), shots=300, **options)[1] == ["aer"]
+    assert ways([volume(8)], None, shots=300)[1] == ["aer"]
+    assert ways([volume(8)], readout_noise(), shots=300)[1] == ["aer"]
+
+
+def test_circuits_do_not_influence_each_other_under_auto():
+    # with plain Aer a state vector before a density matrix changes what that gives
+    circuits = [conditional("all"), bell(), bell()]
+    result, found = ways(circuits, kraus_noise(), shots=20_000, method="automatic")
+    assert found == ["aer"] * 3
+    counts = [result.get_counts(1).get(f"{key:02b}", 0) for key in range(4)]
+    assert p_value(np.array(counts), exact_distribution(bell(), kraus_noise())) > 1e-3
 
 
 def test_a_wrong_noise_sampling_is_refused_without_an_executor_too():

@@ -13,7 +13,7 @@ from aer_dask.compile.prediction import Prediction
 from aer_dask.compile.seeds import STRIDE
 from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.plan import LONGEST_TASK, Planner
+from aer_dask.runs.plan import LONGEST_TASK, SCHEDULING, Planner
 
 LIGHT = Prediction(3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
 HEAVY = Prediction(3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
@@ -138,6 +138,12 @@ def test_no_task_is_so_long_that_to_repeat_it_costs_too_much():
     experiments = [Experiment(0, 0, i, i, 1, prediction, shared=100) for i in range(2000)]
     tasks = Planner(experiments, 2, seconds).plan().tasks
     assert max(len(task.experiments()) for task in tasks) <= LONGEST_TASK + 1
+
+
+def test_tasks_for_many_workers_are_not_so_short_that_the_scheduler_cannot_follow():
+    second = Prediction(3, "statevector", Memory(), Duration(1.0, 0.0), False, False)
+    *tasks, _ = plan(second, 100_000, 1, slots=1000).tasks
+    assert min(task.seconds for task in tasks) >= 1000 * SCHEDULING
 
 
 def test_making_a_circuit_counts_once_for_all_its_rows():

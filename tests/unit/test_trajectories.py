@@ -11,7 +11,13 @@ from qiskit.circuit.library import (
     XGate,
     get_standard_gate_name_mapping,
 )
-from qiskit.quantum_info import Kraus, Pauli, random_quantum_channel, random_unitary
+from qiskit.quantum_info import (
+    Kraus,
+    Pauli,
+    SparsePauliOp,
+    random_quantum_channel,
+    random_unitary,
+)
 from qiskit_aer import AerError
 from qiskit_aer.noise import (
     NoiseModel,
@@ -35,12 +41,13 @@ from aer_dask.trajectories.draws import Draws
 from aer_dask.trajectories.engine import Engine
 from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
+from aer_dask.trajectories.saves import mean
 from aer_dask.trajectories.simulation import read_out, simulate
 from aer_dask.trajectories.traversal import Traversal
 from tests import circuits
 from tests.circuits import plain
 from tests.compiling import assemble
-from tests.statistics import exact_distribution, p_value, two_sample_p_value
+from tests.statistics import exact_distribution, exact_state, p_value, two_sample_p_value
 
 SHOTS = 5000
 STANDARD = get_standard_gate_name_mapping()
@@ -253,7 +260,7 @@ def test_states_have_the_same_bits_however_patterns_are_cut(kind):
     members = list(patterns.shots.items())
 
     def states(parts):
-        walks = [Recorded(circuit.num_qubits, patterns, draws) for _ in parts]
+        walks = [Recorded(circuit, patterns, draws) for _ in parts]
         for walk, part in zip(walks, parts, strict=True):
             walk.walk(part)
         return {shot: state for walk in walks for shot, state in walk.states.items()}
@@ -281,7 +288,7 @@ def test_gates_have_aers_matrices(kind):
         for step in block.steps({}):
             engine.apply(step.qubits, step.operators[0])
     outcomes = np.arange(8)
-    bits = read_out(read, outcomes, outcomes, Draws(0, 0))
+    bits = read_out(read, outcomes, outcomes, np.empty((8, 0)), Draws(0, 0))
     found = np.zeros(8)
     found[bits @ [1, 2, 4]] = abs(engine.unload()) ** 2
     circuit.remove_final_measurements()
@@ -303,17 +310,26 @@ def saving():
     circuit = QuantumCircuit(1)
     circuit.h(0)
     circuit.save_expectation_value(Pauli("Z"), [0])
+    circuit.h(0)
     circuit.measure_all()
+    return circuit
+
+
+def initialized():
+    circuit = QuantumCircuit(1, 1)
+    circuit.initialize([0.6, 0.8], 0)
+    circuit.measure(0, 0)
     return circuit
 
 
 @pytest.mark.parametrize(
     ("circuit", "what"),
     [
-        (circuits.mid_circuit, '"h" on a qubit that was measured before'),
         (circuits.conditional, "conditions and other classical operations"),
-        (saving, "save_expval"),
+        (saving, "operations after what is saved"),
+        (initialized, '"initialize"'),
         (lambda: circuits.saving("statevector"), "save_statevector"),
+        (lambda: QuantumCircuit(1), "a circuit without measurements"),
     ],
 )
 def test_what_shots_cannot_share_is_named(circuit, what):
@@ -321,13 +337,38 @@ def test_what_shots_cannot_share_is_named(circuit, what):
         noisy(circuit(), NOISES["depolarizing"]())
 
 
-def test_a_reset_in_the_circuit_is_refused():
-    circuit = QuantumCircuit(1)
-    circuit.h(0)
+def in_the_middle(seed=1):
+    """Measurements and resets between gates, some bits written twice."""
+    generator = np.random.default_rng(seed)
+    circuit = QuantumCircuit(3, 4)
     circuit.reset(0)
-    circuit.measure_all()
-    with pytest.raises(AerError, match='cannot do the instruction "reset"'):
-        noisy(circuit, NoiseModel())
+    circuit.h([0, 1, 2])
+    for bit in (0, 1, 1):
+        q, r, s = generator.permutation(3).tolist()
+        circuit.cx(q, r)
+        circuit.sx(s)
+        circuit.measure(q, bit)
+        circuit.rx(generator.uniform(0, 3), q)
+        circuit.reset(s)
+        circuit.x(s)
+        circuit.cx(s, q)
+    circuit.measure([2, 0, 1, 1], [2, 3, 0, 2])
+    return circuit
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_measurements_and_resets_in_the_middle_have_the_right_distribution(kind):
+    circuit, noise = in_the_middle(), NOISES[kind]()
+    distribution = exact_distribution(circuit, noise)
+    assert distribution.sum() == pytest.approx(1)
+    assert p_value(counted(circuit, noise), distribution) > LEVEL
+
+
+def test_shots_with_measurements_in_the_middle_come_out_the_same_however_they_are_cut():
+    circuit = noisy(in_the_middle(2), NOISES["measurements"]())
+    whole = memory(simulated(circuit, 1000, Draws(5, 2)), 1000)
+    cut = [memory(simulated(circuit, 1000, Draws(5, 2), part, 3), 1000) for part in range(3)]
+    assert np.array_equal(np.max(cut, axis=0), whole)
 
 
 def test_a_second_measurement_is_of_the_same_value():
@@ -337,8 +378,66 @@ def test_a_second_measurement_is_of_the_same_value():
     noise = model((depolarizing_error(0.1, 1), "h"), readout=READOUT)
     assert set(np.flatnonzero(counted(circuit, NoiseModel()))) == {0b000, 0b101}
     assert p_value(counted(circuit, noise), exact_distribution(circuit, noise)) > LEVEL
-    with pytest.raises(AerError, match="second measurement"):
-        noisy(circuit, model((depolarizing_error(0.1, 1), "measure")))
+    noise = model((depolarizing_error(0.1, 1), "measure"))
+    assert p_value(counted(circuit, noise), exact_distribution(circuit, noise)) > LEVEL
+
+
+def with_averages(circuit):
+    """Without its measurements, and with expectation values and probabilities saved."""
+    circuit = circuit.remove_final_measurements(inplace=False)
+    circuit.save_expectation_value(Pauli("XZ"), [2, 0], label="pauli")
+    operator = SparsePauliOp(["XYZI", "IZZX", "IIII"], [20.0, -3.5, 0.25])
+    circuit.save_expectation_value(operator, range(4), label="operator")
+    circuit.save_probabilities([3, 1], label="probabilities")
+    return circuit
+
+
+def averages(circuit, shots, parts=1):
+    """What is saved, put together from parts."""
+    sums = {}
+    for part in range(parts):
+        for label, each in simulated(circuit, shots, Draws(3, 0), part, parts).sums.items():
+            sums[label] = sums.get(label, 0) + each.digits
+    scales = {average.label: average.scale for average in circuit.averages}
+    return {label: mean(scales[label], digits, shots) for label, digits in sums.items()}
+
+
+@pytest.mark.parametrize("kind", ["depolarizing", "relaxation in Kraus form", "resets"])
+def test_what_is_saved_is_averaged_over_trajectories(kind):
+    circuit, noise, shots = all_rules(2), NOISES[kind](), 20_000
+    state = exact_state(circuit.remove_final_measurements(inplace=False), noise)
+    found = averages(noisy(with_averages(circuit), noise), shots)
+    error = 4 / np.sqrt(shots)
+    assert found["pauli"] == pytest.approx(
+        state.expectation_value(Pauli("XZ"), [2, 0]).real, abs=error
+    )
+    operator = SparsePauliOp(["XYZI", "IZZX", "IIII"], [20.0, -3.5, 0.25])
+    assert found["operator"] == pytest.approx(
+        state.expectation_value(operator).real, abs=error * 24
+    )
+    assert found["probabilities"] == pytest.approx(state.probabilities([3, 1]), abs=error)
+
+
+def test_what_is_saved_has_the_same_bits_however_shots_are_cut():
+    circuit = noisy(with_averages(all_rules(2)), NOISES["relaxation in Kraus form"]())
+    whole = averages(circuit, 3000)
+    for parts in (2, 5):
+        cut = averages(circuit, 3000, parts)
+        assert all(np.array_equal(whole[label], cut[label]) for label in whole)
+
+
+def test_measurements_beside_what_is_saved_see_the_same_state():
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure(0, 0)  # which settles the other qubit, too
+    circuit.save_expectation_value(Pauli("Z"), [1], label="z")
+    circuit.measure(1, 1)
+    shots = simulated(noisy(circuit, NoiseModel()), 2000, Draws(1, 0))
+    bits = memory(shots, 2000)
+    assert set(bits) == {0b00, 0b11}
+    z = mean(1.0, shots.sums["z"].digits, 2000)
+    assert z == pytest.approx(1 - 2 * np.mean(bits == 0b11), abs=1e-12)
 
 
 ERRORS = {
@@ -370,9 +469,9 @@ def noises(draw):
 
 @st.composite
 def four_qubits(draw):
-    """Circuits of four qubits, some measured, now and then in the middle."""
+    """Circuits of four qubits, some measured or reset in the middle."""
     circuit = QuantumCircuit(4, 4)
-    names = ["h", "t", "sx", "cx", "rzz", "ccx", "barrier", "measure"]
+    names = ["h", "t", "sx", "cx", "rzz", "ccx", "barrier", "measure", "reset"]
     for name in draw(st.lists(st.sampled_from(names), min_size=3, max_size=25)):
         q, r, s = draw(st.permutations(range(4)))[:3]
         match name:
@@ -383,7 +482,7 @@ def four_qubits(draw):
             case "ccx":
                 circuit.ccx(q, r, s)
             case "measure":
-                if draw(st.integers(0, 9)) == 0:
+                if circuit.count_ops().get("measure", 0) < 2:
                     circuit.measure(q, r)
             case "barrier":
                 circuit.barrier()
@@ -396,13 +495,21 @@ def four_qubits(draw):
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(four_qubits(), noises(), st.integers(0, 2**62))
-def test_random_circuits_are_refused_or_have_the_right_distribution(circuit, noise, seed):
+def test_random_circuits_have_the_right_distribution(circuit, noise, seed):
     note(f"{circuit}\n{noise}")
-    try:
-        read = noisy(circuit, noise)
-    except AerError as error:
-        assert 'noise_sampling="shared" cannot do' in str(error)  # noqa: PT017
-        return
-    found = memory(simulated(read, 2000, Draws(seed, 0)), 2000)
+    found = memory(simulated(noisy(circuit, noise), 2000, Draws(seed, 0)), 2000)
     counts = np.bincount(found, minlength=16)
     assert p_value(counts, exact_distribution(circuit, noise)) > 1e-5
+
+
+def test_a_product_has_the_same_bits_with_any_number_of_threads():
+    generator = np.random.default_rng(1)
+    begin = generator.normal(size=2**16) + 1j
+    states = []
+    for threads in (1, 2):
+        engine = Engine(16, threads)
+        engine.load(begin)
+        for qubits in ([3, 12], [15, 0], [7]):
+            engine.apply(qubits, unitary(len(qubits), 7))
+        states.append(engine.unload())
+    assert np.array_equal(*states)

@@ -19,7 +19,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 
-from .bindings import GLOBAL_PHASE
+from .bindings import GLOBAL_PHASE, Bindings
 
 #: The gates of Aer's compiler (``_assemble_op`` in qiskit_aer/backends/aer_compiler.py) of which
 #: Qiskit has a standard gate of the same name.
@@ -97,6 +97,17 @@ class Columns(NamedTuple):
             else:
                 yield "reset", (operands, -1)
         yield from self.saves()
+
+    def bound(self, bindings: Bindings) -> Columns:
+        """The circuit with the first row of values in the places of its parameters."""
+        params = np.frombuffer(self.params).copy()
+        lengths = _PARAMS[np.frombuffer(self.codes, np.uint8)]
+        gates = bindings.instructions != GLOBAL_PHASE
+        starts = (np.cumsum(lengths) - lengths)[bindings.instructions[gates]]
+        values = bindings.values[0][bindings.columns]
+        params[starts + bindings.positions[gates]] = values[gates]
+        phase = self.global_phase_angle if gates.all() else float(values[~gates][-1])
+        return self._replace(params=params.tobytes(), global_phase_angle=phase)
 
     def since(self, first: int) -> Columns:
         """The circuit from one of its instructions on, without a global phase."""

@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from qiskit_aer import AerError
 from qiskit_aer.backends import controller_wrappers as aer
+
+from .bindings import GLOBAL_PHASE, Bindings
 
 #: The methods of ``AerCircuit`` that append one instruction.
 INSTRUCTIONS = frozenset(
@@ -59,6 +62,25 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         # without the header, which stays with the client
         return Program, (self.num_qubits, self.num_memory, self.global_phase_angle, self.written)
+
+    def bound(self, bindings: Bindings) -> Program:
+        """The circuit with the first row of values in the places of its parameters.
+
+        Raises:
+            AerError: for a parameter of something that is no gate.
+        """
+        written, phase = list(self.written), self.global_phase_angle
+        for (instruction, position), (value, *_) in bindings.table():
+            if instruction == GLOBAL_PHASE:
+                phase = value
+                continue
+            name, args = written[instruction]
+            if name != "gate":
+                raise AerError(f"A parameter of {name!r} cannot be bound by parameter_binds.")
+            params = [*args[2]]
+            params[position] = value
+            written[instruction] = name, (*args[:2], params, *args[3:])
+        return Program(self.num_qubits, self.num_memory, phase, written, self.header)
 
     def calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """The calls, ready to be made: a method's name and its arguments."""

@@ -23,8 +23,7 @@ from ..compile.memory import Memory
 from ..compile.method import can_depend_on_order, depends_on_order
 from ..compile.prediction import Prediction
 from ..trajectories.prediction import Forecast
-from ..trajectories.rules import Rules
-from .shared_noise import METHOD, forecast_of
+from .noise_sampling import METHOD, NoiseSampling
 
 #: Bytes of a state (44 qubits) from which on no worker will do. Aer fails such a circuit by itself,
 #: and runs the others of its batch, so that is left to Aer.
@@ -66,7 +65,7 @@ class Experiment:
 
 
 def expand(
-    batches: Sequence[Batch], *, prefix_sharing: bool = True, shared_noise: bool = False
+    batches: Sequence[Batch], *, prefix_sharing: bool = True, noise_sampling: str = "aer"
 ) -> Iterator[list[Experiment]]:
     """The experiments of a run in the order of their indices.
 
@@ -76,24 +75,77 @@ def expand(
     Args:
         batches: of the run.
         prefix_sharing: whether rows may share what they have in common.
-        shared_noise: whether shots share trajectories.
+        noise_sampling: whether shots share trajectories, as the option says.
 
     Raises:
         AerError: if a batch has none, for shots or seeds out of range, or for what shots cannot
             share.
     """
     for number, batch in enumerate(batches):
-        if shared_noise:
-            yield from _sharing_noise(number, batch)
+        if batch.shots < 0:
+            raise AerError(f"shots must not be negative, and {batch.shots} is.")
+        counting = _Counting(number, batch, prefix_sharing)
+        if noise_sampling == "aer":
+            found = counting.aers()
         else:
-            yield from _of_batch(number, batch, prefix_sharing)
+            found = counting.sampled(NoiseSampling(batch, noise_sampling))
+        is_empty = True
+        for experiments in filter(None, found):
+            is_empty = False
+            yield experiments
+        if is_empty:
+            raise AerError("parameter_binds has no values for any circuit: nothing to run.")
 
 
-def _sharing_noise(number: int, batch: Batch) -> Iterator[list[Experiment]]:
-    """Experiments whose shots share trajectories: one for each circuit."""
-    seed, rules = _base_seed(batch), Rules(batch.noise)
-    for index, circuit in enumerate(batch.compile()):
-        found = forecast_of(circuit, batch, rules)
+class _Counting:
+    """Counts the experiments of a batch, circuit by circuit."""
+
+    def __init__(self, number: int, batch: Batch, prefix_sharing: bool) -> None:
+        self._number, self._batch, self._prefix_sharing = number, batch, prefix_sharing
+        self._seed, self._limit, self._first = _base_seed(batch), _together(batch), 0
+
+    def aers(self) -> Iterator[list[Experiment]]:
+        """All of them simulated by Aer."""
+        influenced, circuits = _influenced(self._batch)
+        by_circuit = (
+            self._aers(index, circuit, influenced) for index, circuit in enumerate(circuits)
+        )
+        # what cannot be separated comes at once
+        yield from [list(chain.from_iterable(by_circuit))] if influenced else by_circuit
+
+    def sampled(self, sampling: NoiseSampling) -> Iterator[list[Experiment]]:
+        """Those of some circuits with shots that share trajectories."""
+        if can_depend_on_order(self._batch.config, self._batch.noise_facts):
+            self._limit = 1  # whoever simulates the others: none influences another one
+        for index, circuit in enumerate(self._batch.compile()):
+            found = sampling.forecast(circuit)
+            yield (
+                self._aers(index, circuit)
+                if found is None
+                else self._sharing(index, circuit, found)
+            )
+
+    def _aers(self, index: int, circuit: Compiled, influenced: bool = False) -> list[Experiment]:
+        batch, first = self._batch, self._first
+        memory = _memory(circuit.prediction, batch.config)
+        at_run_time = batch.config.get("runtime_parameter_bind_enable")
+        # with noise, readout errors included, rows have nothing in common
+        shared = _shared(circuit) if self._prefix_sharing and not batch.noise else 0
+        together = max(self._limit, TOGETHER_SHARING) if shared else self._limit
+        self._first += circuit.rows
+        return [
+            Experiment(
+                self._number, index, row, first + row, batch.shots, circuit.prediction, self._seed,
+                memory,
+                # rows that Aer binds at run time share one execution, and their metadata says so
+                first + row > 0 if influenced else bool(at_run_time and row),
+                together, shared,
+            )
+            for row in range(circuit.rows)
+        ]  # fmt: skip
+
+    def _sharing(self, index: int, circuit: Compiled, found: Forecast) -> list[Experiment]:
+        batch, first = self._batch, self._first
         prediction = replace(
             circuit.prediction,
             qubits=found.qubits,
@@ -104,53 +156,14 @@ def _sharing_noise(number: int, batch: Batch) -> Iterator[list[Experiment]]:
             samplable=False,
         )
         memory = _memory(prediction, batch.config)
-        yield [
+        self._first += circuit.rows
+        return [
             Experiment(
-                number, index, 0, index, batch.shots, prediction, seed, memory, trajectories=found
+                self._number, index, row, first + row, batch.shots, prediction, self._seed, memory,
+                trajectories=found,
             )
-        ]
-
-
-def _of_batch(number: int, batch: Batch, prefix_sharing: bool) -> Iterator[list[Experiment]]:
-    if batch.shots < 0:
-        raise AerError(f"shots must not be negative, and {batch.shots} is.")
-    influenced, circuits = _influenced(batch)
-    by_circuit = _by_circuit(number, batch, circuits, influenced, prefix_sharing)
-    is_empty = True
-    # what cannot be separated comes at once
-    for experiments in [list(chain.from_iterable(by_circuit))] if influenced else by_circuit:
-        if experiments:
-            is_empty = False
-            yield experiments
-    if is_empty:
-        raise AerError("parameter_binds has no values for any circuit: nothing to run.")
-
-
-def _by_circuit(
-    number: int,
-    batch: Batch,
-    circuits: Iterable[Compiled],
-    influenced: bool,
-    prefix_sharing: bool,
-) -> Iterator[list[Experiment]]:
-    seed, limit, first = _base_seed(batch), _together(batch), 0
-    at_run_time = batch.config.get("runtime_parameter_bind_enable")
-    for circuit, compiled in enumerate(circuits):
-        prediction = compiled.prediction
-        memory = _memory(prediction, batch.config)
-        # with noise, readout errors included, rows have nothing in common
-        shared = _shared(compiled) if prefix_sharing and not batch.noise else 0
-        together = max(limit, TOGETHER_SHARING) if shared else limit
-        yield [
-            Experiment(
-                number, circuit, row, first + row, batch.shots, prediction, seed, memory,
-                # rows that Aer binds at run time share one execution, and their metadata says so
-                first + row > 0 if influenced else bool(at_run_time and row),
-                together, shared,
-            )
-            for row in range(compiled.rows)
+            for row in range(circuit.rows)
         ]  # fmt: skip
-        first += compiled.rows
 
 
 def _influenced(batch: Batch) -> tuple[bool, Iterable[Compiled]]:

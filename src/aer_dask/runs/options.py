@@ -13,7 +13,7 @@ from typing import Any, Self
 from qiskit_aer import AerError
 
 SEED_POLICIES = ("aer", "independent")
-NOISE_SAMPLINGS = ("aer", "shared")
+NOISE_SAMPLINGS = ("aer", "shared", "auto")
 #: Defaults of the options that plain Aer does not have.
 DEFAULTS = {"seed_policy": "aer", "prefix_sharing": True, "noise_sampling": "aer"}
 
@@ -25,14 +25,15 @@ class RunOptions:
     ``max_job_size`` is circuits per task and ``max_shot_size`` shots per task, None to choose.
     ``independent`` says that every slice of the shots gets a hashed seed of its own, in place of
     the one that plain Aer would have used there. ``prefix_sharing`` lets rows of parameter values
-    share the simulation of what they have in common, ``shared_noise`` the shots of noisy circuits.
+    share the simulation of what they have in common, and ``noise_sampling`` says whether the shots
+    of noisy circuits do: ``"aer"`` for not, ``"shared"`` for all, ``"auto"`` where it is faster.
     """
 
     max_job_size: int | None = None
     max_shot_size: int | None = None
     independent: bool = False
     prefix_sharing: bool = True
-    shared_noise: bool = False
+    noise_sampling: str = "aer"
 
     @classmethod
     def of(cls, backend_options: Any, run_options: dict[str, Any]) -> Self:
@@ -61,7 +62,7 @@ class RunOptions:
             _size("max_shot_size", given("max_shot_size")),
             policy == "independent",
             sharing,
-            sampling == "shared",
+            sampling,
         )
 
 

@@ -23,6 +23,9 @@ TASKS_PER_SLOT = 4
 SHARING_TASKS_PER_SLOT = 2
 #: A task shorter than this would spend over 5 % on its dispatch (about 15 ms).
 SHORTEST_TASK = 0.3
+#: No tasks shorter than this for each slot where they could be longer: a scheduler of 1000 workers
+#: has 1.5 ms to do for a task (docs/scaling.md), and all of them wait for it.
+SCHEDULING = 0.01
 #: A run shorter than this would be over on one worker before the others had answered.
 ROUND_TRIP = 0.01
 #: A task longer than this costs too much to repeat when its worker is lost.
@@ -223,7 +226,8 @@ class Planner:
         left = total - self._planned
         if share <= SHORTEST_TASK:
             return self._even_target(share, left + self._filled)
-        return max(min(share, left / (2 * max(self.slots, 1))), share / 4, SHORTEST_TASK)
+        shortest = max(share / 4, SHORTEST_TASK, min(share, self.slots * SCHEDULING))
+        return max(min(share, left / (2 * max(self.slots, 1))), shortest)
 
     def _soon(self) -> float:
         """Seconds of a task that is sent before workers have done what was sent to them."""

@@ -13,6 +13,7 @@ from qiskit_aer import AerSimulator
 from ..compile import codec
 from ..compile.assemble import Batch, Compiled
 from ..compile.codec import ControllerCall, TrajectoryCall
+from ..compile.columns import Columns
 from ..errors import InsufficientMemoryError
 from .costs import CostModel
 from .experiments import Experiment, expand
@@ -52,7 +53,7 @@ class Run:
         self._expanding = expand(
             batches,
             prefix_sharing=self.options.prefix_sharing,
-            shared_noise=self.options.shared_noise,
+            noise_sampling=self.options.noise_sampling,
         )
         self.shared = codec.encode(_configurations(batches))
 
@@ -160,10 +161,10 @@ class Run:
         number = self.experiments[piece.start].batch
         if piece.parts:
             experiment = self.experiments[piece.start]
-            program = self.batches[number].circuits[experiment.circuit].data
+            circuit = self.batches[number].circuits[experiment.circuit]
             return TrajectoryCall(
-                number, program, experiment.seed, experiment.ordinal, piece.shots,
-                piece.part, piece.parts,
+                number, _bound(circuit, experiment.row), experiment.seed, experiment.ordinal,
+                piece.shots, piece.part, piece.parts,
             )  # fmt: skip
         spans: dict[int, list[int]] = {}
         for experiment in self.experiments[piece.start : piece.stop]:
@@ -193,6 +194,14 @@ def _configurations(batches: Sequence[Batch]) -> list[tuple[dict[str, Any], dict
         config = {k: v for k, v in batch.config.items() if k not in ("seed_simulator", "shots")}
         configurations.append((config, noise))
     return configurations
+
+
+def _bound(circuit: Compiled, row: int) -> bytes:
+    """A circuit with one row of its parameter values, encoded."""
+    if not circuit.bindings:
+        return circuit.data
+    bound = codec.decode(circuit.data).bound(circuit.bindings.part(row, row + 1))
+    return codec.encode(bound, compress=not isinstance(bound, Columns))
 
 
 def _phase(circuit: Compiled, first_row: int) -> float:

@@ -26,17 +26,20 @@ _ROUNDING = 1e-9
 #: The widest channels whose identity is peeled off, in qubits.
 _WIDEST = 2
 _STANDARD = get_standard_gate_name_mapping()
-_RESET = (np.array([[1, 0], [0, 0]], complex), np.array([[0, 1], [0, 0]], complex))
+#: |a><b| for each a and b.
+_KET_BRA = np.eye(4).reshape(2, 2, 2, 2).astype(complex)
 
 
 class Step(NamedTuple):
     """Something done to qubits: a matrix, or one of several Kraus operators, as the state decides.
 
-    Matrices are little-endian in the qubits, as Qiskit's are.
+    Matrices are little-endian in the qubits, as Qiskit's are. Which operator it was is written down
+    for the ``record``-th measurement of the circuit, if there is one.
     """
 
     qubits: tuple[int, ...]
     operators: tuple[np.ndarray, ...]
+    record: int | None = None
 
     @property
     def is_choice(self) -> bool:
@@ -45,7 +48,17 @@ class Step(NamedTuple):
 
     def on(self, qubits: Sequence[int]) -> Step:
         """The step, with qubits that were places among the given ones."""
-        return Step(tuple(qubits[place] for place in self.qubits), self.operators)
+        return self._replace(qubits=tuple(qubits[place] for place in self.qubits))
+
+
+def reset(qubit: int) -> Step:
+    """A qubit is measured, and set to zero."""
+    return Step((qubit,), (_KET_BRA[0, 0], _KET_BRA[0, 1]))
+
+
+def measurement(qubit: int, record: int) -> Step:
+    """A qubit is measured, and what came out is written down."""
+    return Step((qubit,), (_KET_BRA[0, 0], _KET_BRA[1, 1]), record)
 
 
 class Outcome(NamedTuple):
@@ -164,7 +177,7 @@ def _steps(instruction: dict[str, Any]) -> list[Step]:
     if instruction.get("condition"):
         raise refusal(f"the condition of {name!r} in an error of the noise model")
     if name == "reset":
-        return [Step((qubit,), _RESET) for qubit in qubits]
+        return [reset(qubit) for qubit in qubits]
     if name == "kraus":
         return [Step(qubits, tuple(map(complex_matrix, params)))]
     matrix = _unitary(name, params)

@@ -21,39 +21,44 @@ from ..compile.operations import operations_of
 from ..compile.program import Program
 from ..compile.sampling import contributing
 from .blocks import Block, Fusion, Site
-from .channels import complex_matrix, gate_matrix
+from .channels import Mixture, Outcome, Step, complex_matrix, gate_matrix, measurement, reset
 from .refusal import refusal
 from .rules import Rules
+from .saves import Average, average
 
 #: The largest circuits: a state of more qubits takes over 256 MiB, and several are alive at once.
 MOST_QUBITS = 24
 _MOST_GATE_QUBITS = 3
 _CLASSICAL = frozenset({"bfunc", "jump", "mark", "store"})
+_NOTHING = np.eye(2, dtype=complex)
 
 
 class Measurement(NamedTuple):
     """A qubit that is measured into a classical bit.
 
     ``readout`` are the probabilities of what is written down, a row for each value measured; None
-    for no error.
+    for no error. ``is_final`` says that nothing happens to the qubit afterwards, so that the value
+    is drawn from the final state; else it is one of those that were written down on the way.
     """
 
     qubit: int
     bit: int
     readout: np.ndarray | None
+    is_final: bool
 
 
 @dataclass(frozen=True)
 class NoisyCircuit:
-    """Blocks of operations with the places where errors may happen, and measurements at the end.
+    """Blocks of operations with the places where errors may happen, measurements, and averages.
 
-    Qubits are counted from 0 among those that matter to the measurements.
+    Qubits are counted from 0 among those that matter to what comes out.
     """
 
     num_qubits: int
     num_bits: int
     blocks: tuple[Block, ...]
     measurements: tuple[Measurement, ...]
+    averages: tuple[Average, ...] = ()
 
     @classmethod
     def of(cls, program: Program | Columns, rules: Rules) -> NoisyCircuit:
@@ -66,10 +71,11 @@ class NoisyCircuit:
         Raises:
             AerError: if shots cannot share trajectories, naming the instruction or error.
         """
-        reader = _Reader(rules)
         operations = contributing(operations_of(program), truncate=True)
-        for call in reversed(list(operations.backwards())):
-            reader.read(call)
+        calls = [call for call in operations.backwards() if call.name != "barrier"][::-1]
+        reader = _Reader(rules, _last_touched(calls, rules))
+        for number, call in enumerate(calls):
+            reader.read(number, call)
         return reader.circuit(program.num_memory)
 
     @cached_property
@@ -87,57 +93,97 @@ class NoisyCircuit:
         """-log of the probability that a site has its first outcome, for each site."""
         return np.array([-math.log(site.mixture[0].probability) for site in self.sites])
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether something is drawn from the final state."""
+        return any(measured.is_final for measured in self.measurements)
+
+
+def _last_touched(calls: Sequence[Call], rules: Rules) -> dict[int, int]:
+    """For each qubit the last operation that changes it, or looks at its state: its number.
+
+    A measurement without errors does not: another one would find the same.
+    """
+    found: dict[int, int] = {}
+    for number, call in enumerate(calls):
+        if call.is_save:  # looks at what all measurements have left, not of its own qubits alone
+            found = {qubit: number for before in calls[:number] for qubit in before.qubits}
+        elif call.name != "measure":
+            found |= dict.fromkeys(call.qubits, number)
+        else:
+            found |= {q: number for q in call.qubits if rules.mixtures("measure", (q,))}
+    return found
+
 
 class _Reader:
     """Takes in the operations of a circuit, in order."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules, self._fusion = rules, Fusion()
+    def __init__(self, rules: Rules, last_touched: dict[int, int]) -> None:
+        self._rules, self._last_touched, self._fusion = rules, last_touched, Fusion()
         self._qubits: dict[int, int] = {}
         self._measurements: list[Measurement] = []
         self._measured: set[int] = set()
+        self._averages: list[Average] = []
 
-    def read(self, call: Call) -> None:
-        """Take in one operation."""
-        if call.name == "barrier":
-            return
+    def read(self, number: int, call: Call) -> None:
+        """Take in one operation, which is the so-manieth of all."""
         if _is_conditional(call):
             raise refusal(f"the condition of {call.operation or call.name!r}")
         if call.name in _CLASSICAL:
             raise refusal("conditions and other classical operations")
-        if call.name == "measure":
+        if call.is_save:
+            self._averages.append(average(call, [self._place(qubit) for qubit in call.qubits]))
+        elif call.name == "measure":
             for qubit, bit in zip(*call.args[:2], strict=True):
-                self._measure(qubit, bit)
-            return
-        matrix = _matrix(call)
-        if matrix is None:
-            raise refusal(f"the instruction {call.operation or call.name!r}")
-        if not self._measured.isdisjoint(call.qubits):
-            raise refusal(f"{call.operation!r} on a qubit that was measured before")
-        self._add(_label(call), call.qubits, matrix)
+                self._measure(number, qubit, bit)
+        elif call.name == "reset":
+            for qubit in call.qubits:
+                self._reset(qubit)
+        else:
+            self._apply(call)
 
     def circuit(self, num_bits: int) -> NoisyCircuit:
         """All that was taken in."""
-        if not self._measurements:
+        if not (self._measurements or self._averages):
             raise refusal("a circuit without measurements")
         if len(self._qubits) > MOST_QUBITS:
             raise refusal(f"{len(self._qubits)} qubits, and {MOST_QUBITS} at the most")
-        blocks = tuple(self._fusion.blocks())
-        return NoisyCircuit(len(self._qubits), num_bits, blocks, tuple(self._measurements))
+        return NoisyCircuit(
+            len(self._qubits), num_bits, tuple(self._fusion.blocks()), tuple(self._measurements),
+            tuple(self._averages),
+        )  # fmt: skip
 
-    def _measure(self, qubit: int, bit: int) -> None:
-        if qubit not in self._measured:
-            self._add("measure", (qubit,), np.eye(2, dtype=complex))  # errors come before it
-        elif self._rules.mixtures("measure", (qubit,)):
-            raise refusal("a second measurement of a qubit, where measurements have errors")
-        self._measured.add(qubit)
+    def _apply(self, call: Call) -> None:
+        if (matrix := _matrix(call)) is None:
+            raise refusal(f"the instruction {call.operation or call.name!r}")
+        self._add(call.qubits, matrix, self._rules.mixtures(_label(call), tuple(call.qubits)))
+
+    def _measure(self, number: int, qubit: int, bit: int) -> None:
+        errors = self._rules.mixtures("measure", (qubit,))
+        if errors or qubit not in self._qubits:
+            self._add((qubit,), _NOTHING, errors)  # errors come before a measurement
+        is_final = self._last_touched.get(qubit, -1) <= number
+        if not is_final:
+            self._step(measurement(0, len(self._measurements)), qubit)
         readout = self._rules.readout(qubit)
-        self._measurements.append(Measurement(self._qubits[qubit], bit, readout))
+        self._measurements.append(Measurement(self._qubits[qubit], bit, readout, is_final))
 
-    def _add(self, name: str, qubits: Sequence[int], matrix: np.ndarray) -> None:
-        mixtures = self._rules.mixtures(name, tuple(qubits))
-        places = [self._qubits.setdefault(qubit, len(self._qubits)) for qubit in qubits]
-        self._fusion.add(places, matrix, mixtures)
+    def _reset(self, qubit: int) -> None:
+        if qubit in self._qubits:  # else it is zero
+            self._step(reset(0), qubit)
+        self._add((qubit,), _NOTHING, self._rules.mixtures("reset", (qubit,)))
+
+    def _step(self, step: Step, qubit: int) -> None:
+        """Something that the state decides about in each shot."""
+        self._add((qubit,), _NOTHING, [(Outcome(1.0, (step,)),)])
+
+    def _add(self, qubits: Sequence[int], matrix: np.ndarray, mixtures: Sequence[Mixture]) -> None:
+        if self._averages and not (matrix is _NOTHING and not mixtures):
+            raise refusal("operations after what is saved")
+        self._fusion.add([self._place(qubit) for qubit in qubits], matrix, mixtures)
+
+    def _place(self, qubit: int) -> int:
+        return self._qubits.setdefault(qubit, len(self._qubits))
 
 
 def _matrix(call: Call) -> np.ndarray | None:

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from qiskit_aer.backends.controller_wrappers import AerStateWrapper
 
-#: One thread: a sum that is taken in parts could depend on how many there are. And no fusion: which
-#: gates are fused would depend on what is simulated before and after them.
+#: No fusion: which gates are fused would depend on what is simulated before and after them.
 _CONFIGURATION = {
     "method": "statevector",
     "device": "CPU",
     "precision": "double",
-    "max_parallel_threads": "1",
     "fusion_enable": "false",
 }
 
@@ -25,15 +23,19 @@ _CONFIGURATION = {
 class Engine:
     """A state vector of some qubits, which is there between :meth:`load` and :meth:`unload`.
 
+    A product has the same bits with any number of threads: each amplitude is computed by one.
+
     Args:
         num_qubits: of the state.
+        threads: of OpenMP, from 15 qubits on; 0 for as many as there are.
     """
 
-    def __init__(self, num_qubits: int) -> None:
+    def __init__(self, num_qubits: int, threads: int = 1) -> None:
         self._num_qubits = num_qubits
         self._native = AerStateWrapper()
         for name, value in _CONFIGURATION.items():
             self._native.configure(name, value)
+        self._native.configure("max_parallel_threads", str(threads))
 
     def load(self, amplitudes: np.ndarray) -> None:
         """Begin with a copy of a state: 2**num_qubits amplitudes, little-endian."""

@@ -24,7 +24,7 @@ class Forecast:
     A shot alone applies ``blocks`` matrices and has ``faults`` faults, on the average. ``patterns``
     is how many different ones there are, and ``share`` the blocks that are applied in parts of
     those of all shots one by one, both from above; ``choice`` is the probability that something in
-    a shot is chosen from the state.
+    a shot is chosen from the state. ``is_measured`` says whether there are counts.
     ``seconds`` are of one thread, ``state_bytes`` of the states that are alive at once.
     """
 
@@ -34,6 +34,7 @@ class Forecast:
     patterns: float
     share: float
     choice: float
+    is_measured: bool
     seconds: float
     state_bytes: int
 
@@ -49,21 +50,20 @@ def forecast(circuit: NoisyCircuit, shots: int) -> Forecast:
     clean = np.exp(-rates[ends])  # the probability of no fault up to the end of each block
     first = np.concatenate([[1.0], clean[:-1]]) - clean
     single, kinds = _of_single_faults(circuit, shots)
-    nodes = kinds + shots * np.maximum(first - single, 0.0)
-    work = float(nodes @ (total - np.arange(total)) + total)
-    patterns, choice = min(float(nodes.sum()) + 1, shots), choice_probability(circuit)
-    if choice == 1.0:  # the state decides in every shot: nothing is shared for certain
-        work, patterns = float(shots * total), float(shots)
+    parted = 1 + np.cumsum(kinds + shots * np.maximum(first - single, 0.0))
+    states = np.minimum(parted * _branches(circuit, shots), shots)  # evolved in each block
+    work, leaves = float(states.sum()), float(states[-1])
     faults, amplitudes = float(rates[-1]), 2.0**circuit.num_qubits
     return Forecast(
         qubits=circuit.num_qubits,
         blocks=total,
         faults=faults,
-        patterns=patterns,
+        patterns=min(float(parted[-1]), shots),
         share=work / (total * shots),
-        choice=choice,
+        choice=choice_probability(circuit),
+        is_measured=bool(circuit.measurements),
         seconds=work * (_BLOCK[0] + _BLOCK[1] * amplitudes)
-        + patterns * (_LEAF[0] + _LEAF[1] * amplitudes)
+        + leaves * (_LEAF[0] + _LEAF[1] * amplitudes) * (1 + len(circuit.averages))
         + total * _READ + shots * (1 + faults) * _DRAW,
         state_bytes=math.ceil(_COMPLEX * amplitudes * (4 + faults + 3 * math.sqrt(faults))),
     )  # fmt: skip
@@ -75,6 +75,17 @@ def choice_probability(circuit: NoisyCircuit) -> float:
     for site in circuit.sites:
         left *= sum(outcome.probability for outcome in site.mixture if not outcome.has_choice)
     return min(max(1.0 - left, 0.0), 1.0)
+
+
+def _branches(circuit: NoisyCircuit, shots: int) -> np.ndarray:
+    """For each block, into how many states those of a pattern may have parted by then."""
+    found, branches = [], 1.0
+    for block in circuit.blocks:
+        for site in block.sites:
+            for step in site.mixture[0].steps:
+                branches = min(branches * len(step.operators), shots)
+        found.append(branches)
+    return np.array(found)
 
 
 def _of_single_faults(circuit: NoisyCircuit, shots: int) -> tuple[np.ndarray, np.ndarray]:

@@ -44,6 +44,11 @@ class Patterns:
     shots: dict[Pattern, np.ndarray]
     ideal: tuple[tuple[Step, ...], ...]
 
+    @property
+    def size(self) -> int:
+        """How many shots there are."""
+        return sum(map(len, self.shots.values()))
+
 
 def sample(circuit: NoisyCircuit, shots: int, draws: Draws) -> Patterns:
     """Draw the pattern of each shot.

@@ -14,6 +14,7 @@ import numpy as np
 from .circuit import NoisyCircuit
 from .draws import Draws
 from .sampling import Pattern, Patterns
+from .saves import Sum
 from .traversal import Members, Statistics, Traversal
 
 #: Of the scheme by which seeds become shots. Results with a seed are the same as long as it is.
@@ -25,17 +26,24 @@ class Shots:
     """Simulated shots.
 
     ``indices`` say which; ``bits`` has a row for each, and a column for each classical bit, of
-    zeros and ones. ``patterns`` is how many are among them.
+    zeros and ones. ``sums`` are of what is averaged over them, by label; ``patterns`` is how many
+    patterns are among them.
     """
 
     indices: np.ndarray
     bits: np.ndarray
+    sums: dict[str, Sum]
     patterns: int
     statistics: Statistics
 
 
 def simulate(
-    circuit: NoisyCircuit, patterns: Patterns, draws: Draws, part: int = 0, parts: int = 1
+    circuit: NoisyCircuit,
+    patterns: Patterns,
+    draws: Draws,
+    part: int = 0,
+    parts: int = 1,
+    threads: int = 1,
 ) -> Shots:
     """Simulate the shots of a circuit, or one of several parts of about equal work.
 
@@ -45,15 +53,13 @@ def simulate(
         draws: the random numbers of the experiment, with which the patterns were drawn.
         part: which part, counted from 0.
         parts: how many there are.
+        threads: of OpenMP; 0 for as many as there are.
     """
     members = cut(patterns, parts)[part]
-    traversal = Traversal(circuit.num_qubits, patterns, draws)
-    if not members:
-        empty = np.empty(0, int), np.empty((0, circuit.num_bits), np.uint8)
-        return Shots(*empty, 0, traversal.statistics)
-    indices, outcomes = traversal.walk(members)
-    bits = read_out(circuit, indices, outcomes, draws)
-    return Shots(indices, bits, len(members), traversal.statistics)
+    traversal = Traversal(circuit, patterns, draws, threads)
+    indices, outcomes = traversal.walk(members) if members else np.empty((2, 0), int)
+    bits = read_out(circuit, indices, outcomes, traversal.records[indices], draws)
+    return Shots(indices, bits, traversal.sums, len(members), traversal.statistics)
 
 
 def cut(patterns: Patterns, parts: int) -> list[Members]:
@@ -81,16 +87,27 @@ def _work(patterns: Patterns, before: Pattern, after: Pattern) -> int:
 
 
 def read_out(
-    circuit: NoisyCircuit, indices: np.ndarray, outcomes: np.ndarray, draws: Draws
+    circuit: NoisyCircuit,
+    indices: np.ndarray,
+    outcomes: np.ndarray,
+    records: np.ndarray,
+    draws: Draws,
 ) -> np.ndarray:
-    """Basis states to classical bits, with readout errors.
+    """What was measured to classical bits, with readout errors.
+
+    Args:
+        circuit: with the measurements.
+        indices: which shots.
+        outcomes: for each the basis state that was drawn at the end.
+        records: for each what measurements found that are not final.
+        draws: the random numbers of the experiment.
 
     Returns:
         A row for each shot and a column for each classical bit.
     """
     bits = np.zeros((len(indices), circuit.num_bits), np.uint8)
-    for number, (qubit, bit, readout) in enumerate(circuit.measurements):
-        measured = (outcomes >> qubit) & 1
+    for number, (qubit, bit, readout, is_final) in enumerate(circuit.measurements):
+        measured = (outcomes >> qubit) & 1 if is_final else records[:, number]
         if readout is not None:
             drawn = draws.uniform(f"readout {number}", indices)
             measured = drawn < readout[measured, 1]

@@ -15,9 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .channels import Step
+from .circuit import NoisyCircuit
 from .draws import Draws
 from .engine import Engine
 from .sampling import Pattern, Patterns
+from .saves import Sum, add
 
 Members = list[tuple[Pattern, np.ndarray]]
 
@@ -48,17 +50,25 @@ class _Node(NamedTuple):
 class Traversal:
     """Walks patterns, and draws the outcome of each of their shots.
 
+    ``records`` has a row for each shot of the circuit, and a column for each of its measurements:
+    what was found by those that are not final. ``sums`` are of what is averaged.
+
     Args:
-        num_qubits: of the circuit.
+        circuit: whose shots they are.
         patterns: all of them, with the faults they are made of.
         draws: the random numbers of the experiment.
+        threads: of OpenMP; 0 for as many as there are.
     """
 
-    def __init__(self, num_qubits: int, patterns: Patterns, draws: Draws) -> None:
+    def __init__(
+        self, circuit: NoisyCircuit, patterns: Patterns, draws: Draws, threads: int = 1
+    ) -> None:
         self.statistics = Statistics()
-        self._num_qubits, self._draws = num_qubits, draws
+        self.sums: dict[str, Sum] = {}
+        self.records = np.zeros((patterns.size, len(circuit.measurements)), np.uint8)
+        self._circuit, self._draws = circuit, draws
         self._ideal, self._faults = patterns.ideal, patterns.faults
-        self._engine = Engine(num_qubits)
+        self._engine = Engine(circuit.num_qubits, threads)
         self._stack: list[_Node] = []
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -69,9 +79,9 @@ class Traversal:
             members: patterns with shots, sorted by pattern.
 
         Returns:
-            The shots, and for each the basis state that was measured, as a number.
+            The shots, and for each the basis state that was measured at the end, as a number.
         """
-        ground = np.zeros(2**self._num_qubits, complex)
+        ground = np.zeros(2**self._circuit.num_qubits, complex)
         ground[0] = 1.0
         self._stack = [_Node(ground, (), 0, 0, members)]
         while self._stack:
@@ -131,14 +141,16 @@ class Traversal:
 
     def _choose(self, node: _Node) -> None:
         """One of the Kraus operators of the first step, for each shot by a number of its own."""
-        state, (qubits, operators) = self._engine.unload(), node.steps[0]
+        state, (qubits, operators, record) = self._engine.unload(), node.steps[0]
         rest, members = node.steps[1:], node.members
         weights = probabilities(state, qubits, operators)
         edges = np.cumsum(weights) / weights.sum()
         # how many steps are left says which of its block's this is
         stream = f"choice {node.block} {len(rest)}"
-        numbers = self._draws.uniform(stream, np.concatenate([shots for _, shots in members]))
-        chosen = np.searchsorted(edges, numbers, side="right")
+        every = np.concatenate([shots for _, shots in members])
+        chosen = np.searchsorted(edges, self._draws.uniform(stream, every), side="right")
+        if record is not None:
+            self.records[every, record] = chosen
         ends = np.cumsum([len(shots) for _, shots in members])[:-1]
         picks = list(zip(members, np.split(chosen, ends), strict=True))
         for number in np.unique(chosen).tolist():
@@ -155,11 +167,15 @@ class Traversal:
         """Outcomes of shots from the final state."""
         state = self._engine.unload()
         shots = np.concatenate([shots for _, shots in members])
+        add(self.sums, self._circuit.averages, state, len(shots))
+        self.statistics.leaves += 1
+        if not self._circuit.is_sampled:
+            self._drawn.append((shots, np.zeros_like(shots)))
+            return
         sums = np.cumsum(state.real**2 + state.imag**2)
         numbers = self._draws.uniform("measurement", shots) * sums[-1]
         outcomes = np.minimum(np.searchsorted(sums, numbers, side="right"), len(sums) - 1)
         self._drawn.append((shots, outcomes))
-        self.statistics.leaves += 1
 
 
 def probabilities(
