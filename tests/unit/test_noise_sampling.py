@@ -16,7 +16,7 @@ from aer_dask.runs import plan
 from aer_dask.runs.collect import Collector
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.run import Run
-from aer_dask.trajectories.engine import Engine
+from aer_dask.trajectories.engine import AerEngine
 from aer_dask.worker.execute import simulate
 from tests.circuits import (
     bell,
@@ -242,7 +242,7 @@ def test_plain_aer_is_the_default():
 
 
 def test_aers_private_state_does_what_the_engine_asks_of_it():
-    engine = Engine(3)
+    engine = AerEngine(3)
     begin = np.arange(8) + 1j
     for _ in range(2):  # it can be used again
         engine.load(begin)

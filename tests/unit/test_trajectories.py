@@ -38,7 +38,7 @@ from aer_dask.compile import codec
 from aer_dask.compile.columns import KINDS
 from aer_dask.trajectories.circuit import NoisyCircuit
 from aer_dask.trajectories.draws import Draws
-from aer_dask.trajectories.engine import Engine
+from aer_dask.trajectories.engine import AerEngine, NumpyEngine, engine
 from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
 from aer_dask.trajectories.saves import mean
@@ -282,15 +282,15 @@ def test_gates_have_aers_matrices(kind):
     for qubit in range(3):
         circuit.u(*angles[10 + 3 * qubit : 13 + 3 * qubit], qubit)
     circuit.measure_all()
-    read, engine = noisy(circuit, None), Engine(3)
-    engine.load(np.eye(8, dtype=complex)[0])
+    read, state = noisy(circuit, None), engine(3)
+    state.load(np.eye(8, dtype=complex)[0])
     for block in read.blocks:
         for step in block.steps({}):
-            engine.apply(step.qubits, step.operators[0])
+            state.apply(step.qubits, step.operators[0])
     outcomes = np.arange(8)
     bits = read_out(read, outcomes, outcomes, np.empty((8, 0)), Draws(0, 0))
     found = np.zeros(8)
-    found[bits @ [1, 2, 4]] = abs(engine.unload()) ** 2
+    found[bits @ [1, 2, 4]] = abs(state.unload()) ** 2
     circuit.remove_final_measurements()
     circuit.save_statevector()
     state = plain(method="statevector").run(circuit).result().get_statevector()
@@ -503,13 +503,27 @@ def test_random_circuits_have_the_right_distribution(circuit, noise, seed):
 
 
 def test_a_product_has_the_same_bits_with_any_number_of_threads():
-    generator = np.random.default_rng(1)
-    begin = generator.normal(size=2**16) + 1j
+    begin = np.random.default_rng(1).normal(size=2**16) + 1j
     states = []
     for threads in (1, 2):
-        engine = Engine(16, threads)
-        engine.load(begin)
+        state = AerEngine(16, threads)
+        state.load(begin)
         for qubits in ([3, 12], [15, 0], [7]):
-            engine.apply(qubits, unitary(len(qubits), 7))
-        states.append(engine.unload())
+            state.apply(qubits, unitary(len(qubits), 7))
+        states.append(state.unload())
     assert np.array_equal(*states)
+
+
+def test_both_engines_compute_the_same_products():
+    begin = np.random.default_rng(1).normal(size=2**5) + 1j
+    found = []
+    for kind in (AerEngine, NumpyEngine):
+        state = kind(5)
+        for _ in range(2):  # it can be used again
+            state.load(begin)
+            for qubits in ([3, 1], [0, 4], [2], [4, 0, 3]):
+                state.apply(qubits, unitary(len(qubits), 7))
+            state.apply([1], np.array([[0, 1], [0, 0]], complex))  # not unitary
+            found.append(state.unload())
+    assert all(np.allclose(found[0], other, atol=1e-14, rtol=0) for other in found)
+    assert np.array_equal(begin.imag, np.ones(32))

@@ -7,14 +7,15 @@ blocks have two qubits, or as many as their widest gate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from functools import cached_property
+from itertools import accumulate, count
 from typing import NamedTuple
 
 import numpy as np
 
-from .channels import Mixture, Step
+from .channels import Mixture, Outcome, Step
 
 
 class Site(NamedTuple):
@@ -54,26 +55,64 @@ class Block:
             outcomes: which outcome each of its sites has, by number; those left out have the
                 first one.
         """
-        everything, width = tuple(range(len(self.qubits))), len(self.qubits)
+        if len(outcomes) == 1 and self._around:
+            ((number, outcome),) = outcomes.items()
+            before, after = self._around[number]
+            places, mixture = self.sites[number]
+            return self._joined([before, *_on(places, mixture[outcome]), after])
+        return self._joined(self._each(outcomes))
+
+    def _joined(self, steps: Iterable[Step]) -> tuple[Step, ...]:
+        """Steps on places of the block as steps on its qubits, matrices multiplied."""
         done: list[Step] = []
-        for step in self._each(outcomes):
+        for step in steps:
             if step.is_choice:
                 done.append(step)
                 continue
-            matrix = embedded(step.operators[0], step.qubits, width)
+            matrix = embedded(step.operators[0], step.qubits, len(self.qubits))
             if done and not done[-1].is_choice:
                 matrix = matrix @ done.pop().operators[0]
-            done.append(Step(everything, (matrix,)))
+            done.append(self._whole(matrix))
         return tuple(step.on(self.qubits) for step in done)
 
     def _each(self, outcomes: Mapping[int, int]) -> Iterator[Step]:
-        everything, number = tuple(range(len(self.qubits))), count()
+        number = count()
         for part in self.parts:
             if isinstance(part, Site):
-                outcome = part.mixture[outcomes.get(next(number), 0)]
-                yield from (step.on(part.places) for step in outcome.steps)
+                yield from _on(part.places, part.mixture[outcomes.get(next(number), 0)])
             else:
-                yield Step(everything, (part,))
+                yield self._whole(part)
+
+    def _whole(self, matrix: np.ndarray) -> Step:
+        return Step(tuple(range(len(self.qubits))), (matrix,))
+
+    @cached_property
+    def _around(self) -> list[tuple[Step, Step]]:
+        """What comes before and after each site where all others have their first outcome.
+
+        Nothing if something of that is a choice.
+        """
+        if any(site.mixture[0].has_choice for site in self.sites):
+            return []
+        identity = np.eye(2 ** len(self.qubits), dtype=complex)
+
+        def first(part: np.ndarray | Site) -> np.ndarray:
+            if isinstance(part, np.ndarray):
+                return part
+            joined = self._joined(_on(part.places, part.mixture[0]))
+            return joined[0].operators[0] if joined else identity
+
+        matrices = list(map(first, self.parts))
+        before = accumulate(matrices, lambda product, matrix: matrix @ product, initial=identity)
+        after = accumulate(matrices[:0:-1], lambda product, matrix: product @ matrix,
+                           initial=identity)  # fmt: skip
+        pairs = zip(self.parts, before, [*after][::-1], strict=False)
+        return [(self._whole(b), self._whole(a)) for part, b, a in pairs if isinstance(part, Site)]
+
+
+def _on(places: Sequence[int], outcome: Outcome) -> Iterator[Step]:
+    """The steps of an outcome on some places of a block."""
+    return (step.on(places) for step in outcome.steps)
 
 
 class Fusion:

@@ -1,16 +1,19 @@
-"""A state that matrices are applied to: Aer's own, behind the little of it that is needed here.
+"""A state that matrices are applied to: an array of numpy's for few qubits, else Aer's own state.
 
 ``AerStateWrapper`` is private to qiskit-aer; what ``AerState`` is made of. Nothing else in the
-package touches it.
+package touches it. To hand a state to it and take it back costs more than a small state does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from qiskit_aer.backends.controller_wrappers import AerStateWrapper
 
+#: The largest states that numpy is faster with; Aer has threads for larger ones.
+MOST_QUBITS_OF_NUMPY = 14
 #: No fusion: which gates are fused would depend on what is simulated before and after them.
 _CONFIGURATION = {
     "method": "statevector",
@@ -20,15 +23,68 @@ _CONFIGURATION = {
 }
 
 
-class Engine:
-    """A state vector of some qubits, which is there between :meth:`load` and :meth:`unload`.
+class Engine(Protocol):
+    """A state vector of some qubits, which is there between :meth:`load` and :meth:`unload`."""
+
+    def load(self, amplitudes: np.ndarray) -> None:
+        """Begin with a state, which stays as it is: 2**num_qubits amplitudes, little-endian."""
+
+    def apply(self, qubits: Sequence[int], matrix: np.ndarray) -> None:
+        """Multiply by a matrix, unitary or not, that is little-endian in the qubits."""
+
+    def unload(self) -> np.ndarray:
+        """Take the state out; nothing is loaded from then on."""
+
+
+def engine(num_qubits: int, threads: int = 1) -> Engine:
+    """An engine for so many qubits.
 
     A product has the same bits with any number of threads: each amplitude is computed by one.
 
     Args:
-        num_qubits: of the state.
+        num_qubits: of the states.
         threads: of OpenMP, from 15 qubits on; 0 for as many as there are.
     """
+    if num_qubits <= MOST_QUBITS_OF_NUMPY:
+        return NumpyEngine(num_qubits)
+    return AerEngine(num_qubits, threads)
+
+
+class NumpyEngine:
+    """An :class:`Engine` for few qubits."""
+
+    def __init__(self, num_qubits: int) -> None:
+        self._num_qubits = num_qubits
+        self._state = np.empty(0, complex)
+        self._places: dict[tuple[int, ...], np.ndarray] = {}
+
+    def load(self, amplitudes: np.ndarray) -> None:
+        """As :meth:`Engine.load`."""
+        self._state = amplitudes
+
+    def apply(self, qubits: Sequence[int], matrix: np.ndarray) -> None:
+        """As :meth:`Engine.apply`."""
+        places = self._rows(tuple(qubits))
+        product = np.empty_like(self._state)
+        product[places] = matrix @ self._state[places]
+        self._state = product
+
+    def unload(self) -> np.ndarray:
+        """As :meth:`Engine.unload`."""
+        return self._state
+
+    def _rows(self, qubits: tuple[int, ...]) -> np.ndarray:
+        """For each value of the qubits a row: the places of the amplitudes that have it."""
+        if qubits not in self._places:
+            places, total = np.arange(2**self._num_qubits), self._num_qubits
+            axes = [total - 1 - qubit for qubit in reversed(qubits)]
+            grouped = np.moveaxis(places.reshape([2] * total), axes, range(len(qubits)))
+            self._places[qubits] = grouped.reshape(2 ** len(qubits), -1)
+        return self._places[qubits]
+
+
+class AerEngine:
+    """An :class:`Engine` for many qubits."""
 
     def __init__(self, num_qubits: int, threads: int = 1) -> None:
         self._num_qubits = num_qubits
@@ -38,15 +94,15 @@ class Engine:
         self._native.configure("max_parallel_threads", str(threads))
 
     def load(self, amplitudes: np.ndarray) -> None:
-        """Begin with a copy of a state: 2**num_qubits amplitudes, little-endian."""
+        """As :meth:`Engine.load`."""
         self._native.initialize_statevector(self._num_qubits, amplitudes, True)
 
     def apply(self, qubits: Sequence[int], matrix: np.ndarray) -> None:
-        """Multiply by a matrix, unitary or not, that is little-endian in the qubits."""
+        """As :meth:`Engine.apply`."""
         self._native.apply_unitary(qubits, matrix)
 
     def unload(self) -> np.ndarray:
-        """Take the state out; nothing is loaded from then on."""
+        """As :meth:`Engine.unload`."""
         self._native.flush()
         amplitudes: np.ndarray = self._native.move_to_ndarray()
         self._native.clear()

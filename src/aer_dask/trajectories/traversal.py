@@ -17,7 +17,7 @@ import numpy as np
 from .channels import Step
 from .circuit import NoisyCircuit
 from .draws import Draws
-from .engine import Engine
+from .engine import engine
 from .sampling import Pattern, Patterns
 from .saves import Sum, add
 
@@ -68,7 +68,8 @@ class Traversal:
         self.records = np.zeros((patterns.size, len(circuit.measurements)), np.uint8)
         self._circuit, self._draws = circuit, draws
         self._ideal, self._faults = patterns.ideal, patterns.faults
-        self._engine = Engine(circuit.num_qubits, threads)
+        self._engine = engine(circuit.num_qubits, threads)
+        self._numbers = draws.uniform("measurement", np.arange(patterns.size))
         self._stack: list[_Node] = []
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -173,7 +174,7 @@ class Traversal:
             self._drawn.append((shots, np.zeros_like(shots)))
             return
         sums = np.cumsum(state.real**2 + state.imag**2)
-        numbers = self._draws.uniform("measurement", shots) * sums[-1]
+        numbers = self._numbers[shots] * sums[-1]
         outcomes = np.minimum(np.searchsorted(sums, numbers, side="right"), len(sums) - 1)
         self._drawn.append((shots, outcomes))
 
