@@ -14,8 +14,9 @@ from qiskit_aer.noise import (
     thermal_relaxation_error,
 )
 
-from aer_dask.compile.noise import NoiseFacts, met_by
-from tests.circuits import saving
+from aer_dask.compile.noise import NoiseFacts, met_by, without_unmet
+from tests.circuits import bell, plain, saving
+from tests.compiling import assemble
 from tests.unit.test_bits import assert_same
 
 QUBITS = 5
@@ -80,6 +81,8 @@ def test_what_is_left_of_a_model_is_of_the_same_kinds(noise, qubits):
     assert NoiseFacts.of(left) == NoiseFacts.of(whole)
     assert [e["type"] for e in left["errors"]] != [] or not whole["errors"]
     assert all(error in whole["errors"] for error in left["errors"])
+    assert without_unmet(noise, qubits).to_dict(serializable=True) == left
+    assert noise.to_dict(serializable=True) == whole
 
 
 def test_kinds_of_errors_are_named_in_the_order_of_the_whole_model():
@@ -99,6 +102,12 @@ def test_a_device_of_many_qubits_costs_a_small_circuit_little():
         noise.add_readout_error([[0.9, 0.1], [0.1, 0.9]], [qubit])
     whole = noise.to_dict(serializable=True)
     assert len(met_by(frozenset({5, 9}), whole)["errors"]) <= 6
+    circuit = QuantumCircuit(127, 2)
+    circuit.h([5, 9])
+    circuit.barrier()
+    circuit.measure([5, 9], [0, 1])
+    assert len(assemble(plain(noise), [circuit], None, {}).noise["errors"]) <= 6
+    assert_same([circuit, bell()], noise=noise, shots=500, memory=True, seed_simulator=1)
 
 
 @pytest.mark.parametrize("noise", ["kraus", "relaxation"])

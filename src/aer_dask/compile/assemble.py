@@ -21,12 +21,13 @@ from qiskit.circuit import ParameterExpression
 from qiskit.quantum_info import Pauli
 from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.backends import controller_wrappers as aer
+from qiskit_aer.noise import NoiseModel
 
 from . import codec, columns, program
 from .bindings import GLOBAL_PHASE, Bindings, row
 from .columns import RZ, Columns, Place
 from .method import is_automatic
-from .noise import NO_NOISE, NoiseFacts
+from .noise import NO_NOISE, NoiseFacts, local_errors, without_unmet
 from .prediction import Prediction, predict
 
 
@@ -66,6 +67,8 @@ class Compiled:
 
 #: What a circuit is besides its instructions, as so many of them.
 _OVERHEAD = 50
+#: Local errors from which on it takes longer to write them all out than to look which are met.
+_MANY_ERRORS = 50
 #: Options that hold for all batches of a run.
 _OF_ALL_BATCHES = frozenset(
     {
@@ -175,7 +178,7 @@ class Assembler:
         self._basis_gates = (
             set(backend.configuration().basis_gates) if backend._from_backend else None
         )
-        self._noises: dict[int, tuple[Any, dict[str, Any], NoiseFacts]] = {}
+        self._noises: dict[tuple[int, frozenset[int]], tuple[Any, dict[str, Any], NoiseFacts]] = {}
         self._predictions = _Predictions({}, NO_NOISE)
         self._encoded: dict[bytes, bytes] = {}
 
@@ -202,7 +205,7 @@ class Assembler:
                 f"parameterizations has entries for {len(tables)} circuits; there are "
                 f"{len(circuits)}."
             )
-        noise, facts = self._noise(noise_model)
+        noise, facts = self._noise(noise_model, circuits)
         predictions = self._predictions_for(config, facts)
         given: Sequence[Any] | None = request.parameter_binds
         binds = given or [None] * len(circuits)
@@ -257,13 +260,20 @@ class Assembler:
         """One object for equal circuits, so that they travel once in a task."""
         return self._encoded.setdefault(data, data)
 
-    def _noise(self, model: Any) -> tuple[dict[str, Any], NoiseFacts]:
+    def _noise(
+        self, model: Any, circuits: list[QuantumCircuit]
+    ) -> tuple[dict[str, Any], NoiseFacts]:
+        """The dictionary of what circuits can meet of a noise model, and facts of it."""
         if not model:
             return {}, NO_NOISE
-        if id(model) not in self._noises:
-            noise = model.to_dict(serializable=True)
-            self._noises[id(model)] = model, noise, NoiseFacts.of(noise)
-        return self._noises[id(model)][1:]
+        is_large = isinstance(model, NoiseModel) and local_errors(model) > _MANY_ERRORS
+        qubits = _used_qubits(circuits) if is_large else frozenset()
+        key = id(model), qubits
+        if key not in self._noises:
+            met = without_unmet(model, qubits) if is_large else model
+            noise = met.to_dict(serializable=True)
+            self._noises[key] = model, noise, NoiseFacts.of(noise)
+        return self._noises[key][1:]
 
     def _predictions_for(self, config: dict[str, Any], noise: NoiseFacts) -> _Predictions:
         if not self._predictions.are_for(config, noise):
@@ -358,6 +368,16 @@ def _bind(places: Iterable[Place], binds: dict[Any, Any]) -> Bindings:
             expressions.append(expression)
         bound.append((instruction, position, column))
     return Bindings.of(bound, [_values(expression, binds) for expression in expressions])
+
+
+def _used_qubits(circuits: list[QuantumCircuit]) -> frozenset[int]:
+    """The qubits of all circuits that something is done to."""
+    found: set[int] = set()
+    for circuit in circuits:
+        places = {bit: place for place, bit in enumerate(circuit.qubits)}
+        used = {bit for step in circuit._data if step.name != "barrier" for bit in step.qubits}
+        found.update(map(places.__getitem__, used))
+    return frozenset(found)
 
 
 def _rows(binds: dict[Any, Any] | None) -> int:

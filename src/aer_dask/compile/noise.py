@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,41 @@ def met_by(qubits: frozenset[int], noise: dict[str, Any]) -> dict[str, Any]:
     return {**noise, "errors": left}
 
 
+def without_unmet(model: NoiseModel, qubits: frozenset[int]) -> NoiseModel:
+    """The same of a model that has not been written out, which takes far longer than this.
+
+    Args:
+        model: with local errors.
+        qubits: those that the circuits of a batch have gates on.
+    """
+    kinds: set[str] = set()
+
+    def met(errors: Mapping[tuple[int, ...], Any]) -> dict[tuple[int, ...], Any]:
+        left = {}
+        for places, error in errors.items():
+            found = _kinds_of(error)
+            if qubits.issuperset(places) or not found <= kinds:
+                left[places] = error
+                kinds.update(found)
+        return left
+
+    for error in model._default_quantum_errors.values():
+        kinds |= _kinds_of(error)
+    reduced = copy.copy(model)
+    reduced._local_quantum_errors = {
+        name: met(errors) for name, errors in model._local_quantum_errors.items()
+    }
+    if model._default_readout_error is not None:
+        kinds |= _kinds_of(model._default_readout_error)
+    reduced._local_readout_errors = met(model._local_readout_errors)
+    return reduced
+
+
+def local_errors(model: NoiseModel) -> int:
+    """How many errors a model has of some qubits."""
+    return sum(map(len, model._local_quantum_errors.values()))
+
+
 def _is_met(error: dict[str, Any], qubits: frozenset[int]) -> bool:
     places = error.get("gate_qubits")
     return not places or "noise_qubits" in error or any(map(qubits.issuperset, places))
@@ -66,3 +105,10 @@ def _is_met(error: dict[str, Any], qubits: frozenset[int]) -> bool:
 def _kinds(error: dict[str, Any]) -> set[str]:
     steps = (step for circuit in error.get("instructions", ()) for step in circuit)
     return {error["type"], *(step["name"] for step in steps)}
+
+
+def _kinds_of(error: QuantumError | ReadoutError | Any) -> set[str]:
+    """The same as :func:`_kinds` of the dictionary form."""
+    if isinstance(error, QuantumError):
+        return {"qerror"}.union(*(circuit.count_ops() for circuit in error.circuits))
+    return _kinds(error.to_dict())

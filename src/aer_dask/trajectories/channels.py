@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -140,10 +141,12 @@ def peel_identity(kraus: Sequence[np.ndarray]) -> tuple[float, tuple[np.ndarray,
     dimension = len(kraus[0])
     choi = sum(np.outer(k.ravel(), k.ravel().conj()) for k in kraus)
     identity = np.eye(dimension).ravel()
-    inverse = np.linalg.pinv(choi, rcond=_ROUNDING, hermitian=True)
-    if not np.allclose(choi @ inverse @ identity, identity, atol=1e-7):
+    values, vectors = np.linalg.eigh(choi)
+    kept = values > _ROUNDING * values[-1]
+    parts = vectors[:, kept].conj().T @ identity  # of the identity in the range of C
+    if abs(vectors[:, kept] @ parts - identity).max() > 1e-7:
         return 0.0, tuple(kraus)
-    weight = 1 / (identity @ inverse @ identity).real
+    weight = 1 / (abs(parts) ** 2 / values[kept]).sum()
     if weight > 1 - THRESHOLD:
         return 1.0, ()
     values, vectors = np.linalg.eigh(choi - weight * np.outer(identity, identity))
@@ -188,10 +191,15 @@ def _unitary(name: str, params: list[Any]) -> np.ndarray:
     if name == "unitary":
         return complex_matrix(params[0])
     if name == "pauli":
-        return Pauli(params[0]).to_matrix()
+        return _pauli(params[0])
     if (matrix := gate_matrix(name, params)) is None:
         raise refusal(f"the instruction {name!r} in an error of the noise model")
     return matrix
+
+
+@cache
+def _pauli(name: str) -> np.ndarray:
+    return Pauli(name).to_matrix()
 
 
 def gate_matrix(name: str, params: Sequence[Any]) -> np.ndarray | None:
