@@ -94,7 +94,7 @@ def in_parts(noise, slots):
 @pytest.mark.parametrize("noise", [pauli_noise, kraus_noise])
 def test_any_number_of_workers_gives_the_same_shots(noise, monkeypatch):
     monkeypatch.setattr(plan, "ROUND_TRIP", 0.0)
-    monkeypatch.setattr(plan, "SHORTEST_TASK", 1e-3)
+    monkeypatch.setattr(plan, "SHORTEST_TASK", 1e-4)
     (alone, _), (some, more), (many, most) = (in_parts(noise, slots) for slots in (1, 3, 8))
     assert alone == some == many
     assert 2 <= more < most

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .noise import NoiseFacts
+
 #: Seconds a gate takes on one thread: fixed part, part per amplitude, and log2 of the amplitudes
 #: per qubit. Orders of magnitude, measured on one core of 2026; `runs.costs` corrects them.
 _GATE: dict[str, tuple[float, float, int]] = {
@@ -19,7 +21,9 @@ _GATE: dict[str, tuple[float, float, int]] = {
 #: Seconds to draw and store one sampled shot, for each qubit.
 _SAMPLE = {"matrix_product_state": 3e-5, "stabilizer": 5e-6, "extended_stabilizer": 1e-2}
 _CIRCUIT = 5e-4  # the controller's work for a circuit of no gates
-_NOISE = 6e-6  # choosing errors and fusing gates anew, for each gate of each noisy shot
+#: Seconds more that a gate of a noisy shot takes: fixed part, and part per amplitude. Errors are
+#: chosen, gates are not fused; of Kraus operators one is chosen from the state.
+_NOISE, _KRAUS = (1e-6, 1e-9), (8e-6, 9e-9)
 #: Seconds to make one operation of an ``AerCircuit``, which is no part of what Aer reports.
 MAKE = 5e-6
 
@@ -40,7 +44,7 @@ class Duration:
         return self.fixed + shots * self.shot
 
 
-def duration(gates: int, qubits: int, method: str, *, sampled: bool, noisy: bool) -> Duration:
+def duration(gates: int, qubits: int, method: str, *, sampled: bool, noise: NoiseFacts) -> Duration:
     """Estimate how long a circuit takes.
 
     Args:
@@ -48,12 +52,14 @@ def duration(gates: int, qubits: int, method: str, *, sampled: bool, noisy: bool
         qubits: active ones.
         method: simulation method.
         sampled: whether one evolution gives all shots.
-        noisy: whether gates have errors.
+        noise: of the run.
     """
     once, making = evolution(method, qubits, gates), gates * MAKE
     if sampled:
         return Duration(_CIRCUIT + once, qubits * _SAMPLE.get(method, 1e-8) + 2e-7, making)
-    return Duration(_CIRCUIT, once + noisy * gates * _NOISE, making)
+    fixed, slope = _KRAUS if "kraus" in noise.instructions else _NOISE
+    chosen = gates * (fixed + slope * (2.0 ** min(qubits, 60) if method == "statevector" else 0.0))
+    return Duration(_CIRCUIT, once + noise.quantum * chosen, making)
 
 
 def evolution(method: str, qubits: int, gates: int) -> float:

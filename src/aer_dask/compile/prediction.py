@@ -76,7 +76,7 @@ def predict(
         qubits=qubits,
         method=method,
         memory=memory(operations, method, config, sampled=sampled),
-        duration=duration(len(operations), qubits, method, sampled=sampled, noisy=noise.quantum),
+        duration=duration(len(operations), qubits, method, sampled=sampled, noise=noise),
         divisible=not (sampled or mixed_by_shots) and _runs_shot_by_shot(qubits, method, config)
         and _saves_can_be_merged(operations),
         samplable=method in _SLOW_SAMPLING and not automatic and not operations.saves,

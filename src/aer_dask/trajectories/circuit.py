@@ -51,14 +51,16 @@ class Measurement(NamedTuple):
 class NoisyCircuit:
     """Blocks of operations with the places where errors may happen, measurements, and averages.
 
-    Qubits are counted from 0 among those that matter to what comes out.
+    Qubits are counted from 0 among those that matter to what comes out; ``operations`` is how many
+    of the circuit's do.
     """
 
     num_qubits: int
     num_bits: int
     blocks: tuple[Block, ...]
     measurements: tuple[Measurement, ...]
-    averages: tuple[Average, ...] = ()
+    averages: tuple[Average, ...]
+    operations: int
 
     @classmethod
     def of(cls, program: Program | Columns, rules: Rules) -> NoisyCircuit:
@@ -76,7 +78,7 @@ class NoisyCircuit:
         reader = _Reader(rules, _last_touched(calls, rules))
         for number, call in enumerate(calls):
             reader.read(number, call)
-        return reader.circuit(program.num_memory)
+        return reader.circuit(program.num_memory, len(calls))
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -142,7 +144,7 @@ class _Reader:
         else:
             self._apply(call)
 
-    def circuit(self, num_bits: int) -> NoisyCircuit:
+    def circuit(self, num_bits: int, operations: int) -> NoisyCircuit:
         """All that was taken in."""
         if not (self._measurements or self._averages):
             raise refusal("a circuit without measurements")
@@ -150,7 +152,7 @@ class _Reader:
             raise refusal(f"{len(self._qubits)} qubits, and {MOST_QUBITS} at the most")
         return NoisyCircuit(
             len(self._qubits), num_bits, tuple(self._fusion.blocks()), tuple(self._measurements),
-            tuple(self._averages),
+            tuple(self._averages), operations,
         )  # fmt: skip
 
     def _apply(self, call: Call) -> None:

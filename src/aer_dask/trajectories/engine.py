@@ -14,6 +14,8 @@ from qiskit_aer.backends.controller_wrappers import AerStateWrapper
 
 #: The largest states that numpy is faster with; Aer has threads for larger ones.
 MOST_QUBITS_OF_NUMPY = 14
+#: Multiplications that OpenBLAS does with one thread.
+_ONE_THREAD = 2**15
 #: No fusion: which gates are fused would depend on what is simulated before and after them.
 _CONFIGURATION = {
     "method": "statevector",
@@ -74,12 +76,18 @@ class NumpyEngine:
         return self._state
 
     def _rows(self, qubits: tuple[int, ...]) -> np.ndarray:
-        """For each value of the qubits a row: the places of the amplitudes that have it."""
+        """For each value of the qubits a row: the places of the amplitudes that have it.
+
+        In several tables, where OpenBLAS would take threads for a single one: to start them, and to
+        wait for all of them on a busy machine, takes up to a hundred times as long.
+        """
         if qubits not in self._places:
             places, total = np.arange(2**self._num_qubits), self._num_qubits
             axes = [total - 1 - qubit for qubit in reversed(qubits)]
             grouped = np.moveaxis(places.reshape([2] * total), axes, range(len(qubits)))
-            self._places[qubits] = grouped.reshape(2 ** len(qubits), -1)
+            size = 2 ** len(qubits)
+            tables = max(1, size**2 * (len(places) // size) // _ONE_THREAD)
+            self._places[qubits] = grouped.reshape(size, tables, -1).swapaxes(0, 1).copy()
         return self._places[qubits]
 
 
