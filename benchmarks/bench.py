@@ -3,6 +3,7 @@
     make bench                          # every case, medians of 3, to build/bench.json and .svg
     make bench CASES="qv4 ghz" REPEATS=5
     make bench CASES=ghz_growth         # many circuits against very many, ours alone
+    make bench CASES=noise_qv12         # shots that share trajectories (benchmarks.noise_bench)
 
 In each round every contender has one turn, so that a noisy machine is noisy for all of them. A turn
 is timed twice: *cold* with circuits that nobody has seen, and *warm* with the same circuits again.
@@ -13,17 +14,14 @@ same circuits in the same round; a difference ends the command with status 1, wh
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import platform
 import re
 import statistics
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ from qiskit.result import Result
 from aer_dask import EmbeddedCluster
 from aer_dask.testing import differences
 from aer_dask.versions import installed
-from benchmarks.cases import CASES, Case, Work, many_ghz
+from benchmarks.cases import CASES, Case, many_ghz
 from benchmarks.contenders import (
     BY_HAND,
     OURS,
@@ -48,33 +46,19 @@ from benchmarks.contenders import (
     contenders,
     ours,
 )
+from benchmarks.noise_bench import LEVEL, measure_noise, print_noise_case
+from benchmarks.noise_cases import NOISE_CASES
 from benchmarks.picture import draw
+from benchmarks.timing import PHASES, timed
 
 REPORT = Path("build/bench.json")
 GROWTH = "ghz_growth"
 #: Those of one group are given circuits of the same phase: ours, and whoever it is compared with.
 #: Ours on two workers must not meet the circuits that ours on one of them has seen.
 GROUPS = {PLAIN: 0, PLAIN_ALL: 1, BY_HAND: 0, OURS_1: 0, OURS_2: 1}
-#: Global phases, each given once: far too small to matter, and different in some bit.
-PHASES = (1e-9 * number for number in count(1))
-
-#: Seconds before each turn, in which the cluster gives up what the turn before it has left there.
-PAUSE = 0.5
-
+ALL = [*CASES, *NOISE_CASES]
 #: Of each temperature and contender, the seconds of every round.
 Seconds = dict[str, dict[str, list[float]]]
-
-
-def timed(work: Work, contender: Contender) -> tuple[float, Any]:
-    """Seconds of the work, and what it gave."""
-    gc.collect()
-    time.sleep(PAUSE)
-    gc.freeze()  # what earlier turns have left alive shall not slow down this one's collections
-    started = time.perf_counter()
-    value = work(contender)
-    spent = time.perf_counter() - started
-    gc.unfreeze()
-    return spent, value
 
 
 def unlike(found: Any, expected: Any) -> list[str]:
@@ -183,7 +167,7 @@ def main() -> None:
     """Measure, print, and write down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=[*CASES, GROWTH])
+    parser.add_argument("--cases", nargs="+", default=ALL, choices=[*ALL, GROWTH])
     options = parser.parse_args()
     report: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -191,6 +175,7 @@ def main() -> None:
         "versions": {"python": platform.python_version(), **installed()},
         "repeats": options.repeats,
         "cases": {},
+        "noise": {},
     }
     REPORT.parent.mkdir(exist_ok=True)
     with EmbeddedCluster(workers=2, threads=1) as cluster, Client(cluster) as client:
@@ -198,6 +183,9 @@ def main() -> None:
             if name == GROWTH:
                 report[GROWTH] = measure_growth(client, options.repeats)
                 print(f"\n64,000 circuits against 16,000, each: {report[GROWTH]['growth']:.2f}")
+            elif name in NOISE_CASES:
+                report["noise"][name] = measure_noise(NOISE_CASES[name], client, options.repeats)
+                print_noise_case(report["noise"][name])
             else:
                 report["cases"][name] = measure(CASES[name], client, options.repeats)
                 print_case(report["cases"][name])
@@ -206,6 +194,9 @@ def main() -> None:
         draw(report, REPORT.with_suffix(".svg"))
     if wrong := [name for name, each in report["cases"].items() if not each["bits_equal"]]:
         raise SystemExit(f"Bits differ from plain Aer's: {', '.join(wrong)}")
+    noise = report["noise"].items()
+    if wrong := [name for name, each in noise if min(each["p_values"].values()) < LEVEL]:
+        raise SystemExit(f"Distributions differ from plain Aer's: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

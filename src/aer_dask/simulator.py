@@ -70,8 +70,9 @@ class AerSimulator(qiskit_aer.AerSimulator):
     * ``noise_sampling``: ``"aer"`` (default) simulates noisy circuits as Aer does. ``"shared"``
       draws the errors of all shots first and simulates once what shots have in common, many times
       faster where errors are rare: other bits than Aer's, from exactly the same distribution, and
-      with a seed the same for every number of workers and tasks. It works without an executor too.
-      Measurements are at the end of the circuits; what cannot be done is refused with a sentence.
+      with a seed the same for every number of workers and tasks; what cannot be done is refused
+      with a sentence. ``"auto"`` takes, for each circuit, what is predicted to be faster. Both work
+      without an executor too, in a process beside this one.
     * ``prefix_sharing``: whether rows of parameter values that agree up to a point of the circuit
       share the simulation up to there, where that changes no bit: ideal statevectors of up to 14
       qubits, or of any number with ``fusion_enable=False``. Default True.
@@ -106,8 +107,8 @@ class AerSimulator(qiskit_aer.AerSimulator):
             run_options: options for this run only.
 
         Returns:
-            AerJobSet: with an executor or ``noise_sampling="shared"``; else the AerJob of plain
-                Aer.
+            AerJobSet: with an executor, or a ``noise_sampling`` other than ``"aer"``; else the
+                AerJob of plain Aer.
 
         Raises:
             AerError: for circuits, bindings or options that Aer would refuse.
