@@ -69,6 +69,14 @@ def test_the_metadata_say_how_it_was_done():
     assert metadata["work"] <= 1.2 * metadata["expected_work"] < 0.5
 
 
+def test_the_plan_says_what_is_expected():
+    plan = shared().plan([volume(6), volume(6)], shots=600)
+    forecast = plan.experiments[0].trajectories
+    assert 0 < forecast.share < 1 < forecast.patterns < 600
+    patterns = f"{2 * forecast.patterns:,.0f} patterns of errors"
+    assert f"{patterns}, and {forecast.share:.1%} of the work" in str(plan)
+
+
 def test_a_seed_gives_the_same_shots_again_and_another_one_gives_others():
     def memory(seed):
         job = shared().run([ghz(), ghz()], shots=200, memory=True, seed_simulator=seed)

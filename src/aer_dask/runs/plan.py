@@ -115,18 +115,31 @@ class Plan:
         """The plan, with the sizes of what is sent."""
         return replace(self, payload_bytes=tuple(map(len, payloads)), shared_bytes=len(shared))
 
+    def _trajectories(self) -> Iterator[str]:
+        """A line about circuits whose shots share trajectories, if there are any."""
+        shared = [(e.trajectories, e.shots) for e in self.experiments if e.trajectories]
+        if shared:
+            alone = sum(forecast.blocks * shots for forecast, shots in shared)
+            work = sum(forecast.share * forecast.blocks * shots for forecast, shots in shared)
+            patterns = sum(forecast.patterns for forecast, _ in shared)
+            yield (
+                f"shared trajectories: about {patterns:,.0f} patterns of errors, and "
+                f"{work / alone:.1%} of the work of the same shots one by one"
+            )
+
     def __str__(self) -> str:
         methods = ", ".join(f"{count} {name}" for name, count in self.methods.items())
         lines = [
             f"{len(self.experiments)} circuits ({methods}), {self.shots} shots in all, "
             f"in {len(self.tasks)} tasks: {sum(self.payload_bytes):,} bytes, "
             f"and {self.shared_bytes:,} bytes once per worker",
+            *self._trajectories(),
             "task  circuits     shots  seconds     bytes",
         ]
         for index, task in enumerate(self.tasks):
             circuits = task.experiments()
             span = f"{circuits[0]}-{circuits[-1]}" if len(circuits) > 1 else f"{circuits[0]}"
-            shots = sum((piece.stop - piece.start) * piece.shots for piece in task.pieces)
+            shots = round(sum((p.stop - p.start) * p.shots * p.share for p in task.pieces))
             size = self.payload_bytes[index] if self.payload_bytes else 0
             lines.append(f"{index:>4}  {span:>8}  {shots:>8}  {task.seconds:>7.2g}  {size:>8,}")
         return "\n".join(lines)
