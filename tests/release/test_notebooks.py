@@ -21,7 +21,9 @@ def test_the_example_notebooks_run_on_the_workers(release: Release) -> None:
     assert not any("warn" in text.lower() for outputs in said.values() for text in outputs.values())
     assert said["quickstart"]["run"].count("tcp://") == 2, "two workers should have run tasks"
     assert said["quickstart"]["bits"] == "[]"
-    assert "4000 shots in all, in 4 tasks" in said["noise"]["run"]
+    assert "2000 shots in all" in said["noise"]["run"]
+    assert "patterns of errors" in said["noise"]["run"]
+    assert "'noise_sampling': 'shared'" in said["noise"]["run"]
     assert "<Figure" in said["noise"]["plot"]
     assert said["vqe"]["solve"].startswith("-1.137306 Hartree")
 
