@@ -22,13 +22,15 @@ from tests.circuits import (
     bell,
     conditional,
     kraus_noise,
+    loops,
+    mid_circuit,
     pauli_noise,
     plain,
     readout_noise,
     volume,
 )
 from tests.compiling import assemble
-from tests.statistics import exact_distribution, exact_state, p_value
+from tests.statistics import exact_distribution, exact_state, p_value, two_sample_p_value
 
 
 def ghz(qubits=4):
@@ -129,8 +131,29 @@ def test_options_under_which_the_result_would_be_another_are_refused(options, wh
 
 
 def test_circuits_that_are_not_eligible_are_refused_when_they_are_run():
-    with pytest.raises(AerError, match="conditions"):
-        shared().run(conditional())
+    with pytest.raises(AerError, match="classical variables"):
+        shared().run(loops())
+
+
+def test_measurements_in_the_middle_and_conditions_come_with_counts():
+    for circuit in (mid_circuit("all"), conditional("all")):
+        result = shared().run(circuit, shots=5000, memory=True).result()
+        assert sum(result.get_counts().values()) == len(result.get_memory()) == 5000
+        expected = plain(pauli_noise(), seed_simulator=10**9).run(circuit, shots=5000).result()
+        keys = sorted({*result.get_counts(), *expected.get_counts()})
+        found, others = (
+            np.array([each.get_counts().get(key, 0) for key in keys]) for each in (result, expected)
+        )
+        assert two_sample_p_value(found, others) > 1e-3
+
+
+def test_the_number_of_threads_changes_no_shot():
+    circuit = ghz(15)
+    found = [
+        shared().run(circuit, shots=50, memory=True, max_parallel_threads=threads).result()
+        for threads in (1, 2)
+    ]
+    assert found[0].get_memory() == found[1].get_memory()
 
 
 @pytest.mark.parametrize("kind", ["columns", "a program"])
@@ -214,7 +237,7 @@ def ways(circuits, noise, **options):
 
 
 def test_auto_takes_what_is_faster_for_each_circuit():
-    circuits = [volume(10), bell(), conditional()]
+    circuits = [volume(10), bell(), loops()]
     result, found = ways(circuits, pauli_noise(), shots=300, memory=True)
     assert found == ["shared", "aer", "aer"]
     plain_result = plain(pauli_noise(), seed_simulator=3).run(circuits, shots=300, memory=True)
@@ -231,7 +254,7 @@ def test_auto_leaves_to_aer_what_cannot_be_shared():
 
 def test_circuits_do_not_influence_each_other_under_auto():
     # with plain Aer a state vector before a density matrix changes what that gives
-    circuits = [conditional("all"), bell(), bell()]
+    circuits = [loops(), bell(), bell()]
     result, found = ways(circuits, kraus_noise(), shots=20_000, method="automatic")
     assert found == ["aer"] * 3
     counts = [result.get_counts(1).get(f"{key:02b}", 0) for key in range(4)]

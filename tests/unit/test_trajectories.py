@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit.classical import expr
 from qiskit.circuit.library import (
     SXGate,
     UnitaryGate,
@@ -39,10 +40,11 @@ from aer_dask.compile.columns import KINDS
 from aer_dask.trajectories.circuit import NoisyCircuit
 from aer_dask.trajectories.draws import Draws
 from aer_dask.trajectories.engine import AerEngine, NumpyEngine, engine
+from aer_dask.trajectories.readout import classical_bits
 from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
 from aer_dask.trajectories.saves import mean
-from aer_dask.trajectories.simulation import read_out, simulate
+from aer_dask.trajectories.simulation import simulate
 from aer_dask.trajectories.traversal import Traversal
 from tests import circuits
 from tests.circuits import plain
@@ -288,7 +290,8 @@ def test_gates_have_aers_matrices(kind):
         for step in block.steps({}):
             state.apply(step.qubits, step.operators[0])
     outcomes = np.arange(8)
-    bits = read_out(read, outcomes, outcomes, np.empty((8, 0)), Draws(0, 0))
+    values = np.stack([(outcomes >> measured.qubit) & 1 for measured in read.measurements], axis=1)
+    bits = classical_bits(read.measurements, 3, values, outcomes, Draws(0, 0))
     found = np.zeros(8)
     found[bits @ [1, 2, 4]] = abs(state.unload()) ** 2
     circuit.remove_final_measurements()
@@ -315,6 +318,16 @@ def saving():
     return circuit
 
 
+def repeating():
+    circuit = QuantumCircuit(1, 1)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.while_loop(expr.lift(circuit.clbits[0])):
+        circuit.h(0)
+        circuit.measure(0, 0)
+    return circuit
+
+
 def initialized():
     circuit = QuantumCircuit(1, 1)
     circuit.initialize([0.6, 0.8], 0)
@@ -325,7 +338,8 @@ def initialized():
 @pytest.mark.parametrize(
     ("circuit", "what"),
     [
-        (circuits.conditional, "conditions and other classical operations"),
+        (circuits.loops, "classical variables"),
+        (repeating, "conditions that are expressions"),
         (saving, "operations after what is saved"),
         (initialized, '"initialize"'),
         (lambda: circuits.saving("statevector"), "save_statevector"),
@@ -364,10 +378,63 @@ def test_measurements_and_resets_in_the_middle_have_the_right_distribution(kind)
     assert p_value(counted(circuit, noise), distribution) > LEVEL
 
 
-def test_shots_with_measurements_in_the_middle_come_out_the_same_however_they_are_cut():
-    circuit = noisy(in_the_middle(2), NOISES["measurements"]())
-    whole = memory(simulated(circuit, 1000, Draws(5, 2)), 1000)
-    cut = [memory(simulated(circuit, 1000, Draws(5, 2), part, 3), 1000) for part in range(3)]
+def branching(seed=1):
+    """Branches that depend on bits and registers, in one another, with measurements in them."""
+    generator = np.random.default_rng(seed)
+    a, b = ClassicalRegister(2, "a"), ClassicalRegister(3, "b")
+    circuit = QuantumCircuit(QuantumRegister(3), a, b)
+
+    def gates():
+        q, r = generator.permutation(3)[:2].tolist()
+        circuit.rx(generator.uniform(0, 3), q)
+        circuit.cx(q, r)
+        circuit.sx(r)
+
+    circuit.h([0, 1, 2])
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], a)
+    with circuit.if_test((a[0], 1)) as otherwise:
+        gates()
+        circuit.measure(2, b[0])
+        with circuit.if_test((b, 0)):
+            gates()
+            circuit.reset(0)
+    with otherwise:
+        gates()
+        circuit.measure(1, b[1])
+        circuit.x(1)
+    gates()
+    with circuit.switch(a) as case:
+        with case(1, 2):
+            gates()
+        with case(3):
+            circuit.measure(0, b[2])
+        with case(case.DEFAULT):
+            circuit.h([0, 1, 2])
+    with circuit.for_loop(range(3)):
+        circuit.sx(1)
+        circuit.measure(1, b[0])
+        with circuit.if_test((b[0], 1)):
+            circuit.break_loop()
+        circuit.h(1)
+    gates()
+    circuit.measure([0, 2], [b[1], b[2]])
+    return circuit
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_branches_have_the_distribution_of_plain_aer(kind):
+    circuit, noise = branching(), NOISES[kind]()
+    expected = aer_counts(circuit, noise, 10_000, 10**9)
+    assert two_sample_p_value(counted(circuit, noise), expected) > LEVEL
+
+
+@pytest.mark.parametrize("circuit", [branching, in_the_middle, circuits.switch])
+def test_shots_with_measurements_in_the_middle_come_out_the_same_however_they_are_cut(circuit):
+    noise = model((depolarizing_error(0.1, 1), "h sx x measure"), (flip("XZ", 0.1), "cx"))
+    read = noisy(circuit(), noise)
+    whole = memory(simulated(read, 1000, Draws(5, 2)), 1000)
+    cut = [memory(simulated(read, 1000, Draws(5, 2), part, 3), 1000) for part in range(3)]
     assert np.array_equal(np.max(cut, axis=0), whole)
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .channels import Mixture, Outcome, Step
+from .control import Control
 
 
 class Site(NamedTuple):
@@ -116,10 +117,13 @@ def _on(places: Sequence[int], outcome: Outcome) -> Iterator[Step]:
 
 
 class Fusion:
-    """Puts operations into blocks, in order; :meth:`blocks` gives them."""
+    """Puts operations into blocks, in order; :meth:`blocks` gives them.
+
+    Between them there may be jumps and marks, across which nothing is fused.
+    """
 
     def __init__(self) -> None:
-        self._blocks: list[Block] = []
+        self._blocks: list[Block | Control] = []
         self._last: dict[int, Block] = {}  # of each qubit
         #: operations on qubits that no block has yet
         self._waiting: dict[int, list[tuple[np.ndarray, Sequence[Mixture]]]] = {}
@@ -134,7 +138,12 @@ class Fusion:
             block = self._begin(qubits)
         block.add(qubits, matrix, mixtures)
 
-    def blocks(self) -> list[Block]:
+    def part(self, control: Control) -> None:
+        """Put a jump or mark between the blocks so far and all others."""
+        self._blocks = [*self.blocks(), control]
+        self._last.clear()
+
+    def blocks(self) -> list[Block | Control]:
         """All blocks, those of qubits that never met another one last."""
         for qubit in list(self._waiting):
             self._begin((qubit,))

@@ -22,6 +22,7 @@ from ..compile.program import Program
 from ..compile.sampling import contributing
 from .blocks import Block, Fusion, Site
 from .channels import Mixture, Outcome, Step, complex_matrix, gate_matrix, measurement, reset
+from .control import Control, Controls, Mark
 from .refusal import refusal
 from .rules import Rules
 from .saves import Average, average
@@ -51,13 +52,15 @@ class Measurement(NamedTuple):
 class NoisyCircuit:
     """Blocks of operations with the places where errors may happen, measurements, and averages.
 
+    Between blocks are jumps, which shots take whose classical bits say so, and their marks.
+
     Qubits are counted from 0 among those that matter to what comes out; ``operations`` is how many
     of the circuit's do.
     """
 
     num_qubits: int
     num_bits: int
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block | Control, ...]
     measurements: tuple[Measurement, ...]
     averages: tuple[Average, ...]
     operations: int
@@ -73,7 +76,9 @@ class NoisyCircuit:
         Raises:
             AerError: if shots cannot share trajectories, naming the instruction or error.
         """
-        operations = contributing(operations_of(program), truncate=True)
+        operations = operations_of(program)
+        # the mark of a jump does not contribute to a result, but what it delimits may
+        operations = contributing(operations, truncate="jump" not in operations.methods)
         calls = [call for call in operations.backwards() if call.name != "barrier"][::-1]
         reader = _Reader(rules, _last_touched(calls, rules))
         for number, call in enumerate(calls):
@@ -95,6 +100,12 @@ class NoisyCircuit:
         """-log of the probability that a site has its first outcome, for each site."""
         return np.array([-math.log(site.mixture[0].probability) for site in self.sites])
 
+    @cached_property
+    def marks(self) -> dict[str, int]:
+        """The block of each mark."""
+        blocks = enumerate(self.blocks)
+        return {block.label: place for place, block in blocks if isinstance(block, Mark)}
+
     @property
     def is_sampled(self) -> bool:
         """Whether something is drawn from the final state."""
@@ -108,7 +119,8 @@ def _last_touched(calls: Sequence[Call], rules: Rules) -> dict[int, int]:
     """
     found: dict[int, int] = {}
     for number, call in enumerate(calls):
-        if call.is_save:  # looks at what all measurements have left, not of its own qubits alone
+        # looks at what all measurements have found, or left, and not at its own qubits alone
+        if call.is_save or call.name in _CLASSICAL:
             found = {qubit: number for before in calls[:number] for qubit in before.qubits}
         elif call.name != "measure":
             found |= dict.fromkeys(call.qubits, number)
@@ -126,14 +138,16 @@ class _Reader:
         self._measurements: list[Measurement] = []
         self._measured: set[int] = set()
         self._averages: list[Average] = []
+        self._controls = Controls()
 
     def read(self, number: int, call: Call) -> None:
         """Take in one operation, which is the so-manieth of all."""
-        if _is_conditional(call):
-            raise refusal(f"the condition of {call.operation or call.name!r}")
         if call.name in _CLASSICAL:
-            raise refusal("conditions and other classical operations")
-        if call.is_save:
+            if control := self._controls.read(call, len(self._measurements)):
+                self._fusion.part(control)
+        elif _is_conditional(call):
+            raise refusal(f"the condition of {call.operation or call.name!r}")
+        elif call.is_save:
             self._averages.append(average(call, [self._place(qubit) for qubit in call.qubits]))
         elif call.name == "measure":
             for qubit, bit in zip(*call.args[:2], strict=True):

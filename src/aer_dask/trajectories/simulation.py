@@ -13,6 +13,7 @@ import numpy as np
 
 from .circuit import NoisyCircuit
 from .draws import Draws
+from .readout import classical_bits
 from .sampling import Pattern, Patterns
 from .saves import Sum
 from .traversal import Members, Statistics, Traversal
@@ -58,7 +59,11 @@ def simulate(
     members = cut(patterns, parts)[part]
     traversal = Traversal(circuit, patterns, draws, threads)
     indices, outcomes = traversal.walk(members) if members else np.empty((2, 0), int)
-    bits = read_out(circuit, indices, outcomes, traversal.records[indices], draws)
+    found = traversal.found[indices]
+    for number, measured in enumerate(circuit.measurements):
+        if measured.is_final:
+            found[:, number] = (outcomes >> measured.qubit) & 1
+    bits = classical_bits(circuit.measurements, circuit.num_bits, found, indices, draws)
     return Shots(indices, bits, traversal.sums, len(members), traversal.statistics)
 
 
@@ -84,32 +89,3 @@ def _work(patterns: Patterns, before: Pattern, after: Pattern) -> int:
     total = len(patterns.ideal)
     start = patterns.faults[after[common]].block if common < len(after) else total
     return total - start + 1
-
-
-def read_out(
-    circuit: NoisyCircuit,
-    indices: np.ndarray,
-    outcomes: np.ndarray,
-    records: np.ndarray,
-    draws: Draws,
-) -> np.ndarray:
-    """What was measured to classical bits, with readout errors.
-
-    Args:
-        circuit: with the measurements.
-        indices: which shots.
-        outcomes: for each the basis state that was drawn at the end.
-        records: for each what measurements found that are not final.
-        draws: the random numbers of the experiment.
-
-    Returns:
-        A row for each shot and a column for each classical bit.
-    """
-    bits = np.zeros((len(indices), circuit.num_bits), np.uint8)
-    for number, (qubit, bit, readout, is_final) in enumerate(circuit.measurements):
-        measured = (outcomes >> qubit) & 1 if is_final else records[:, number]
-        if readout is not None:
-            drawn = draws.uniform(f"readout {number}", indices)
-            measured = drawn < readout[measured, 1]
-        bits[:, bit] = measured
-    return bits

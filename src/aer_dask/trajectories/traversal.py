@@ -16,8 +16,10 @@ import numpy as np
 
 from .channels import Step
 from .circuit import NoisyCircuit
+from .control import Condition, Jump
 from .draws import Draws
 from .engine import engine
+from .readout import NOTHING, classical_bits
 from .sampling import Pattern, Patterns
 from .saves import Sum, add
 
@@ -50,8 +52,8 @@ class _Node(NamedTuple):
 class Traversal:
     """Walks patterns, and draws the outcome of each of their shots.
 
-    ``records`` has a row for each shot of the circuit, and a column for each of its measurements:
-    what was found by those that are not final. ``sums`` are of what is averaged.
+    ``found`` has a row for each shot of the circuit, and a column for each of its measurements:
+    what those found that are not final. ``sums`` are of what is averaged.
 
     Args:
         circuit: whose shots they are.
@@ -65,7 +67,7 @@ class Traversal:
     ) -> None:
         self.statistics = Statistics()
         self.sums: dict[str, Sum] = {}
-        self.records = np.zeros((patterns.size, len(circuit.measurements)), np.uint8)
+        self.found = np.full((patterns.size, len(circuit.measurements)), NOTHING, np.uint8)
         self._circuit, self._draws = circuit, draws
         self._ideal, self._faults = patterns.ideal, patterns.faults
         self._engine = engine(circuit.num_qubits, threads)
@@ -98,12 +100,20 @@ class Traversal:
         while True:
             for number, step in enumerate(steps):
                 if step.is_choice:
-                    self._choose(node._replace(steps=steps[number:], block=block, depth=depth))
+                    begun = _Node(self._engine.unload(), steps[number:], block, depth, members)
+                    self._choose(begun)
                     return
                 self._engine.apply(step.qubits, step.operators[0])
             if block == len(self._ideal):
                 self._draw(members)
                 return
+            if isinstance(jump := self._circuit.blocks[block], Jump):
+                if len(ways := self._ways(jump, block, depth, members)) > 1:
+                    self._branch(_Node(self._engine.unload(), (), block, depth, []), ways)
+                    return
+                ((block, members),) = ways.items()
+                steps, following = (), self._next(members, depth)
+                continue
             if block == following:
                 if len(classes := self._classes(block, depth, members)) > 1:
                     self._part(block, depth, classes)
@@ -114,6 +124,40 @@ class Traversal:
                 steps = self._ideal[block]
             block += 1
             self.statistics.blocks += 1
+
+    def _ways(self, jump: Jump, block: int, depth: int, members: Members) -> dict[int, Members]:
+        """Members by the block with which they go on at a jump in a block."""
+        target = self._circuit.marks[jump.label]
+        ways: dict[int, Members] = {}
+        for pattern, shots in members:
+            jumps = self._meets(jump.condition, shots)
+            # what would have happened on the way does not
+            left = tuple(fault for fault in pattern[depth:] if self._faults[fault].block >= target)
+            for way, those, some in (
+                (block + 1, pattern, shots[~jumps]),
+                (target, pattern[:depth] + left, shots[jumps]),
+            ):
+                if len(some):
+                    ways.setdefault(way, []).append((those, some))
+        return ways
+
+    def _meets(self, condition: Condition | None, shots: np.ndarray) -> np.ndarray:
+        """Whether the classical bits of each shot meet a condition."""
+        if condition is None:
+            return np.ones(len(shots), bool)
+        measurements, width = self._circuit.measurements, self._circuit.num_bits
+        bits = classical_bits(
+            measurements[: condition.measurements], width, self.found[shots], shots, self._draws
+        )
+        looked_at = [bit for bit in range(width) if condition.mask >> bit & 1]
+        wanted = [condition.value >> bit & 1 for bit in looked_at]
+        met: np.ndarray = (bits[:, looked_at] == wanted).all(axis=1)
+        return met
+
+    def _branch(self, node: _Node, ways: dict[int, Members]) -> None:
+        """Members that go different ways go on from the same state."""
+        for block, members in ways.items():
+            self._stack.append(node._replace(block=block, members=members))
 
     def _next(self, members: Members, depth: int) -> int:
         """The first block in which one of the members has another fault; -1 for none."""
@@ -142,7 +186,7 @@ class Traversal:
 
     def _choose(self, node: _Node) -> None:
         """One of the Kraus operators of the first step, for each shot by a number of its own."""
-        state, (qubits, operators, record) = self._engine.unload(), node.steps[0]
+        state, (qubits, operators, record) = node.state, node.steps[0]
         rest, members = node.steps[1:], node.members
         weights = probabilities(state, qubits, operators)
         edges = np.cumsum(weights) / weights.sum()
@@ -151,7 +195,7 @@ class Traversal:
         every = np.concatenate([shots for _, shots in members])
         chosen = np.searchsorted(edges, self._draws.uniform(stream, every), side="right")
         if record is not None:
-            self.records[every, record] = chosen
+            self.found[every, record] = chosen
         ends = np.cumsum([len(shots) for _, shots in members])[:-1]
         picks = list(zip(members, np.split(chosen, ends), strict=True))
         for number in np.unique(chosen).tolist():
@@ -161,7 +205,7 @@ class Traversal:
                 for (pattern, shots), pick in picks
                 if number in pick
             ]
-            self._stack.append(node._replace(state=state, steps=(step, *rest), members=kept))
+            self._stack.append(node._replace(steps=(step, *rest), members=kept))
         self.statistics.choices += 1
 
     def _draw(self, members: Members) -> None:

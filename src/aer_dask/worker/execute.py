@@ -52,10 +52,11 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
 def _output(
     call: ControllerCall | TrajectoryCall, shared: bytes, limits: dict[str, int]
 ) -> dict[str, Any]:
-    if isinstance(call, TrajectoryCall):
-        return trajectories.simulate(call, shared)
     config, _ = batches(shared)[call.batch]
-    return _call(call, {**limits, **config}, shared)
+    options = {**limits, **config}
+    if isinstance(call, TrajectoryCall):
+        return trajectories.simulate(call, shared, options.get("max_parallel_threads") or 0)
+    return _call(call, options, shared)
 
 
 @lru_cache(maxsize=16)
