@@ -27,6 +27,7 @@ from tests.circuits import (
     pauli_noise,
     plain,
     readout_noise,
+    saving,
     volume,
 )
 from tests.compiling import assemble
@@ -237,7 +238,7 @@ def ways(circuits, noise, **options):
 
 
 def test_auto_takes_what_is_faster_for_each_circuit():
-    circuits = [volume(10), bell(), loops()]
+    circuits = [volume(10), bell(), saving("statevector", measure=True)]
     result, found = ways(circuits, pauli_noise(), shots=300, memory=True)
     assert found == ["shared", "aer", "aer"]
     plain_result = plain(pauli_noise(), seed_simulator=3).run(circuits, shots=300, memory=True)
@@ -254,7 +255,7 @@ def test_auto_leaves_to_aer_what_cannot_be_shared():
 
 def test_circuits_do_not_influence_each_other_under_auto():
     # with plain Aer a state vector before a density matrix changes what that gives
-    circuits = [loops(), bell(), bell()]
+    circuits = [saving("statevector", measure=True), bell(), bell()]
     result, found = ways(circuits, kraus_noise(), shots=20_000, method="automatic")
     assert found == ["aer"] * 3
     counts = [result.get_counts(1).get(f"{key:02b}", 0) for key in range(4)]
