@@ -40,7 +40,7 @@ from aer_dask.compile.columns import KINDS
 from aer_dask.trajectories.circuit import NoisyCircuit
 from aer_dask.trajectories.draws import Draws
 from aer_dask.trajectories.engine import AerEngine, NumpyEngine, engine
-from aer_dask.trajectories.readout import classical_bits
+from aer_dask.trajectories.readout import write
 from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
 from aer_dask.trajectories.saves import mean
@@ -290,8 +290,9 @@ def test_gates_have_aers_matrices(kind):
         for step in block.steps({}):
             state.apply(step.qubits, step.operators[0])
     outcomes = np.arange(8)
-    values = np.stack([(outcomes >> measured.qubit) & 1 for measured in read.measurements], axis=1)
-    bits = classical_bits(read.measurements, 3, values, outcomes, Draws(0, 0))
+    bits = np.zeros((8, 3), int)
+    for number, measured in enumerate(read.measurements):
+        write(bits, outcomes, (outcomes >> measured.qubit) & 1, number, measured, Draws(0, 0))
     found = np.zeros(8)
     found[bits @ [1, 2, 4]] = abs(state.unload()) ** 2
     circuit.remove_final_measurements()

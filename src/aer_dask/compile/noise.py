@@ -9,6 +9,9 @@ from typing import Any
 
 from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 
+#: Types of errors that happen to qubits.
+_QUANTUM = frozenset({"qerror", "plerror"})
+
 
 @dataclass(frozen=True)
 class NoiseFacts:
@@ -26,7 +29,7 @@ class NoiseFacts:
     def of(cls, noise: dict[str, Any]) -> NoiseFacts:
         """Read ``NoiseModel.to_dict()``."""
         errors = noise.get("errors", [])
-        quantum = [e for e in errors if e["type"] == "qerror" and e.get("operations")]
+        quantum = [e for e in errors if e["type"] in _QUANTUM and e.get("operations")]
         return cls(
             quantum=bool(quantum),
             nonlocal_=any("noise_qubits" in e for e in quantum),

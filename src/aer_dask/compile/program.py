@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit_aer import AerError
 from qiskit_aer.backends import controller_wrappers as aer
 
@@ -30,6 +31,7 @@ EXPRESSIONS = (
     "AerUnaryExpr", "AerBinaryExpr", "AerUintValue", "AerBoolValue", "AerCast", "AerVar",
     "AerUint", "AerBool",
 )  # fmt: skip
+_STANDARD = get_standard_gate_name_mapping()
 #: What a circuit is called on a worker, where equal circuits are one: it stands in Aer's errors.
 NAME = "<the circuit>"
 
@@ -75,8 +77,12 @@ class Program:
                 phase = value
                 continue
             name, args = written[instruction]
-            if name != "gate":
-                raise AerError(f"A parameter of {name!r} cannot be bound by parameter_binds.")
+            # a gate with open controls is several calls, and Aer takes the last one for it
+            if name != "gate" or position >= _parameters(args[0], len(args[2])):
+                raise AerError(
+                    f"A parameter that Aer takes for one of {args[0]!r} cannot be bound by "
+                    "parameter_binds; assign it to the circuit."
+                )
             params = [*args[2]]
             params[position] = value
             written[instruction] = name, (*args[:2], params, *args[3:])
@@ -85,6 +91,11 @@ class Program:
     def calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """The calls, ready to be made: a method's name and its arguments."""
         return ((name, tuple(map(_build, args))) for name, args in self.written)
+
+
+def _parameters(gate: str, given: int) -> int:
+    """How many parameters a gate has; as many as are given where Qiskit does not know it."""
+    return len(_STANDARD[gate].params) if gate in _STANDARD else given
 
 
 def _recorder(name: str) -> Any:

@@ -35,8 +35,8 @@ TOGETHER, TOGETHER_NOISY = 64, 512
 #: The same of rows that share what they have in common, each of which becomes a call of its own.
 TOGETHER_SHARING = 512
 _NO_LIMIT = 2**63
-#: Bytes that a shot takes that shares trajectories: its pattern, its bits, and its result.
-_SHOT = 500
+#: Bytes that a shot takes that shares trajectories, its pattern and result, and each of its bits.
+_SHOT, _SHOT_BIT = 500, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class _Counting:
         if can_depend_on_order(self._batch.config, self._batch.noise_facts):
             self._limit = 1  # whoever simulates the others: none influences another one
         for index, circuit in enumerate(self._batch.compile()):
-            found = sampling.forecast(circuit)
+            found = sampling.choose(circuit)
             yield (
                 self._aers(index, circuit)
                 if found is None
@@ -150,17 +150,18 @@ class _Counting:
             circuit.prediction,
             qubits=found.qubits,
             method=METHOD,
-            memory=Memory(found.state_bytes, found.state_bytes, shot=_SHOT),
+            memory=Memory(
+                found.state_bytes, found.state_bytes, shot=_SHOT + _SHOT_BIT * found.bits
+            ),
             duration=Duration(found.seconds, 0.0),
             divisible=False,
             samplable=False,
         )
-        memory = _memory(prediction, batch.config)
         self._first += circuit.rows
         return [
             Experiment(
-                self._number, index, row, first + row, batch.shots, prediction, self._seed, memory,
-                trajectories=found,
+                self._number, index, row, first + row, batch.shots, prediction, self._seed,
+                prediction.memory, trajectories=found,
             )
             for row in range(circuit.rows)
         ]  # fmt: skip

@@ -137,7 +137,8 @@ class Run:
                 f"{self._needs(largest, available)}, results included; workers have "
                 f"{_size(available)} for a task. Give the workers more memory, or use fewer "
                 'qubits, fewer shots where each saves something, precision="single" or '
-                'method="matrix_product_state".'
+                'method="matrix_product_state"; where shots share trajectories, '
+                'noise_sampling="aer".'
             )
 
     def _needs(self, task: Task, available: int) -> str:

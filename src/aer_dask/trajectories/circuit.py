@@ -38,8 +38,8 @@ class Measurement(NamedTuple):
     """A qubit that is measured into a classical bit.
 
     ``readout`` are the probabilities of what is written down, a row for each value measured; None
-    for no error. ``is_final`` says that nothing happens to the qubit afterwards, so that the value
-    is drawn from the final state; else it is one of those that were written down on the way.
+    for no error. ``is_final`` says that nothing happens to the qubit afterwards, nor to the bit, so
+    that the value is drawn from the final state; else the state decides on the way.
     """
 
     qubit: int
@@ -80,7 +80,7 @@ class NoisyCircuit:
         # the mark of a jump does not contribute to a result, but what it delimits may
         operations = contributing(operations, truncate="jump" not in operations.methods)
         calls = [call for call in operations.backwards() if call.name != "barrier"][::-1]
-        reader = _Reader(rules, _last_touched(calls, rules))
+        reader = _Reader(rules, _final_measurements(calls, rules))
         for number, call in enumerate(calls):
             reader.read(number, call)
         return reader.circuit(program.num_memory, len(calls))
@@ -112,6 +112,20 @@ class NoisyCircuit:
         return any(measured.is_final for measured in self.measurements)
 
 
+def _final_measurements(calls: Sequence[Call], rules: Rules) -> set[tuple[int, int]]:
+    """The measurements that may be drawn from the final state: the operation's number, a qubit."""
+    touched, found, written = _last_touched(calls, rules), set(), set()
+    for number, call in reversed(list(enumerate(calls))):
+        if call.name == "measure":
+            for qubit, bit in reversed(list(zip(*call.args[:2], strict=True))):
+                # a bit that is written later on the way would be written too late
+                if touched.get(qubit, -1) <= number and bit not in written:
+                    found.add((number, qubit))
+                else:
+                    written.add(bit)
+    return found
+
+
 def _last_touched(calls: Sequence[Call], rules: Rules) -> dict[int, int]:
     """For each qubit the last operation that changes it, or looks at its state: its number.
 
@@ -132,8 +146,8 @@ def _last_touched(calls: Sequence[Call], rules: Rules) -> dict[int, int]:
 class _Reader:
     """Takes in the operations of a circuit, in order."""
 
-    def __init__(self, rules: Rules, last_touched: dict[int, int]) -> None:
-        self._rules, self._last_touched, self._fusion = rules, last_touched, Fusion()
+    def __init__(self, rules: Rules, final: set[tuple[int, int]]) -> None:
+        self._rules, self._final, self._fusion = rules, final, Fusion()
         self._qubits: dict[int, int] = {}
         self._measurements: list[Measurement] = []
         self._measured: set[int] = set()
@@ -143,12 +157,12 @@ class _Reader:
     def read(self, number: int, call: Call) -> None:
         """Take in one operation, which is the so-manieth of all."""
         if call.name in _CLASSICAL:
-            if control := self._controls.read(call, len(self._measurements)):
+            if control := self._controls.read(call):
                 self._fusion.part(control)
         elif _is_conditional(call):
             raise refusal(f"the condition of {call.operation or call.name!r}")
         elif call.is_save:
-            self._averages.append(average(call, [self._place(qubit) for qubit in call.qubits]))
+            self._save(call)
         elif call.name == "measure":
             for qubit, bit in zip(*call.args[:2], strict=True):
                 self._measure(number, qubit, bit)
@@ -169,16 +183,30 @@ class _Reader:
             tuple(self._averages), operations,
         )  # fmt: skip
 
+    def _save(self, call: Call) -> None:
+        if self._controls.is_open:
+            raise refusal("what is saved under a condition")
+        for qubit in call.qubits:
+            self._touch(qubit)
+        found = average(call, [self._place(qubit) for qubit in call.qubits])
+        if found.label in {"counts", "memory", *(each.label for each in self._averages)}:
+            raise refusal(f"a second result called {found.label!r}")
+        self._averages.append(found)
+
     def _apply(self, call: Call) -> None:
+        if call.name == "set_qerror_loc":  # a channel in the circuit: an error of the noise model
+            nothing = np.eye(2 ** len(call.qubits), dtype=complex)
+            self._add(call.qubits, nothing, self._rules.mixtures(call.args[1], tuple(call.qubits)))
+            return
         if (matrix := _matrix(call)) is None:
             raise refusal(f"the instruction {call.operation or call.name!r}")
         self._add(call.qubits, matrix, self._rules.mixtures(_label(call), tuple(call.qubits)))
 
     def _measure(self, number: int, qubit: int, bit: int) -> None:
-        errors = self._rules.mixtures("measure", (qubit,))
-        if errors or qubit not in self._qubits:
-            self._add((qubit,), _NOTHING, errors)  # errors come before a measurement
-        is_final = self._last_touched.get(qubit, -1) <= number
+        self._touch(qubit)
+        if errors := self._rules.mixtures("measure", (qubit,)):  # they come before it
+            self._add((qubit,), _NOTHING, errors)
+        is_final = (number, qubit) in self._final
         if not is_final:
             self._step(measurement(0, len(self._measurements)), qubit)
         readout = self._rules.readout(qubit)
@@ -188,6 +216,11 @@ class _Reader:
         if qubit in self._qubits:  # else it is zero
             self._step(reset(0), qubit)
         self._add((qubit,), _NOTHING, self._rules.mixtures("reset", (qubit,)))
+
+    def _touch(self, qubit: int) -> None:
+        """See to it that a qubit is there, to which nothing else may happen."""
+        if qubit not in self._qubits:
+            self._add((qubit,), _NOTHING, ())
 
     def _step(self, step: Step, qubit: int) -> None:
         """Something that the state decides about in each shot."""
@@ -218,6 +251,8 @@ def _matrix(call: Call) -> np.ndarray | None:
 
 def _label(call: Call) -> str:
     """What the errors of an operation are looked up by."""
+    if call.name == "gate" and call.args[3]:  # Aer takes the string of a Pauli for its label
+        return str(call.args[3][0])
     if call.name in ("gate", "unitary"):
         return str(call.args[-1])
     return call.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..compile.instructions import Call
@@ -10,28 +11,35 @@ from .refusal import refusal
 
 @dataclass(frozen=True)
 class Condition:
-    """Whether the classical bits of a mask have a value, after so many of the measurements."""
+    """Whether the classical bits of a mask have a value."""
 
     mask: int
     value: int
-    measurements: int
+
+
+class _Control:
+    """Something between blocks, where nothing is simulated."""
+
+    sites: tuple[()] = ()
+
+    def steps(self, _: Mapping[int, int]) -> tuple[()]:
+        """As of a block: none."""
+        return ()
 
 
 @dataclass(frozen=True)
-class Jump:
+class Jump(_Control):
     """Where shots go on at the mark with a label: all of them, or those that meet a condition."""
 
     label: str
     condition: Condition | None
-    sites: tuple[()] = ()
 
 
 @dataclass(frozen=True)
-class Mark:
+class Mark(_Control):
     """Where shots go on that have jumped here."""
 
     label: str
-    sites: tuple[()] = ()
 
 
 Control = Jump | Mark
@@ -45,12 +53,13 @@ class Controls:
         self._marked: set[str] = set()
         self._jumped: set[str] = set()
 
-    def read(self, call: Call, measurements: int) -> Control | None:
-        """What an operation does to the way of shots; None if nothing by itself.
+    @property
+    def is_open(self) -> bool:
+        """Whether some shots may have jumped over what comes next."""
+        return not self._jumped <= self._marked
 
-        Args:
-            call: the operation.
-            measurements: how many have come before it.
+    def read(self, call: Call) -> Control | None:
+        """What an operation does to the way of shots; None if nothing by itself.
 
         Raises:
             AerError: for jumps backwards, expressions and variables.
@@ -60,8 +69,7 @@ class Controls:
                 mask, value, relation, register = call.args
                 if relation != "==":
                     raise refusal(f"conditions with {relation!r}")
-                found = Condition(int(mask, 16), int(value, 16), measurements)
-                self._conditions[register] = found
+                self._conditions[register] = Condition(int(mask, 16), int(value, 16))
                 return None
             case "jump":
                 _, (label,), register, expression = call.args

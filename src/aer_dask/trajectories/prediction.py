@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
+from .blocks import Block
 from .circuit import NoisyCircuit
+from .control import Control
 
 #: Seconds of a block and of a final state: fixed part, and part per amplitude, fitted to 52 runs of
 #: 4 to 16 qubits on one core of 2026.
 _BLOCK, _LEAF = (1e-6, 4.3e-9), (1.3e-4, 7e-9)
+#: The same of a choice by the state.
+_CHOICE = (1.8e-4, 2e-8)
 #: Seconds to read an operation, and to draw a fault.
-_READ, _DRAW = 4.5e-5, 1e-6
+READ, _DRAW = 4.5e-5, 1e-6
 _COMPLEX = 16
 
 
@@ -24,7 +29,8 @@ class Forecast:
     A shot alone applies ``blocks`` matrices and has ``faults`` faults, on the average. ``patterns``
     is how many different ones there are, and ``share`` the blocks that are applied in parts of
     those of all shots one by one, both from above; ``choice`` is the probability that something in
-    a shot is chosen from the state. ``is_measured`` says whether there are counts.
+    a shot is chosen from the state. ``bits`` are classical ones, of which counts are made if
+    something ``is_measured``.
     ``seconds`` are of one thread, ``state_bytes`` of the states that are alive at once.
     """
 
@@ -34,6 +40,7 @@ class Forecast:
     patterns: float
     share: float
     choice: float
+    bits: int
     is_measured: bool
     seconds: float
     state_bytes: int
@@ -51,8 +58,11 @@ def forecast(circuit: NoisyCircuit, shots: int) -> Forecast:
     first = np.concatenate([[1.0], clean[:-1]]) - clean
     single, kinds = _of_single_faults(circuit, shots)
     parted = 1 + np.cumsum(kinds + shots * np.maximum(first - single, 0.0))
-    states = np.minimum(parted * _branches(circuit, shots), shots)  # evolved in each block
+    ways = branches(circuit, shots)
+    states = np.minimum(parted * ways, shots)  # evolved in each block
     work, leaves = float(states.sum()), float(states[-1])
+    choices = float(states @ [len(_choices(block)) for block in circuit.blocks])
+    choices += shots * _rare_choices(circuit)
     faults, amplitudes = float(rates[-1]), 2.0**circuit.num_qubits
     return Forecast(
         qubits=circuit.num_qubits,
@@ -61,11 +71,15 @@ def forecast(circuit: NoisyCircuit, shots: int) -> Forecast:
         patterns=min(float(parted[-1]), shots),
         share=work / (total * shots),
         choice=choice_probability(circuit),
+        bits=circuit.num_bits,
         is_measured=bool(circuit.measurements),
         seconds=work * (_BLOCK[0] + _BLOCK[1] * amplitudes)
         + leaves * (_LEAF[0] + _LEAF[1] * amplitudes) * (1 + len(circuit.averages))
-        + circuit.operations * _READ + shots * (1 + faults) * _DRAW,
-        state_bytes=math.ceil(_COMPLEX * amplitudes * (4 + faults + 3 * math.sqrt(faults))),
+        + choices * (_CHOICE[0] + _CHOICE[1] * amplitudes)
+        + circuit.operations * READ + shots * (1 + faults) * _DRAW,
+        state_bytes=math.ceil(
+            _COMPLEX * amplitudes * (4 + faults + 3 * math.sqrt(faults) + math.log2(ways[-1]))
+        ),
     )  # fmt: skip
 
 
@@ -77,15 +91,26 @@ def choice_probability(circuit: NoisyCircuit) -> float:
     return min(max(1.0 - left, 0.0), 1.0)
 
 
-def _branches(circuit: NoisyCircuit, shots: int) -> np.ndarray:
-    """For each block, into how many states those of a pattern may have parted by then."""
-    found, branches = [], 1.0
-    for block in circuit.blocks:
-        for site in block.sites:
-            for step in site.mixture[0].steps:
-                branches = min(branches * len(step.operators), shots)
-        found.append(branches)
-    return np.array(found)
+def branches(circuit: NoisyCircuit, shots: int) -> np.ndarray:
+    """For each block, into how many states those of a pattern may have parted by its end."""
+    operators = [math.prod(_choices(block)) for block in circuit.blocks]
+    return np.array(list(accumulate(operators, lambda a, b: min(a * b, float(shots)))))
+
+
+def _choices(block: Block | Control) -> list[int]:
+    """How many operators there are of each choice that a block has in every shot."""
+    steps = (step for site in block.sites for step in site.mixture[0].steps)
+    return [len(step.operators) for step in steps if step.is_choice]
+
+
+def _rare_choices(circuit: NoisyCircuit) -> float:
+    """How many choices a shot has in faults, on the average."""
+    return sum(
+        outcome.probability
+        for site in circuit.sites
+        for outcome in site.mixture[1:]
+        if outcome.has_choice
+    )
 
 
 def _of_single_faults(circuit: NoisyCircuit, shots: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,42 +1,31 @@
-"""What measurements found to classical bits, with readout errors."""
+"""What measurements find, written to classical bits."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from .circuit import Measurement
 from .draws import Draws
 
-#: What a measurement found that a shot has jumped over.
-NOTHING = 2
 
-
-def classical_bits(
-    measurements: Sequence[Measurement],
-    num_bits: int,
-    found: np.ndarray,
+def write(
+    bits: np.ndarray,
     shots: np.ndarray,
+    values: np.ndarray,
+    number: int,
+    measured: Measurement,
     draws: Draws,
-) -> np.ndarray:
-    """The classical bits of shots after some measurements.
+) -> None:
+    """Write what some shots have measured, with readout errors.
 
     Args:
-        measurements: all of the circuit, or its first ones.
-        num_bits: how many classical bits there are.
-        found: a row for each shot, and a column for each measurement: 0, 1 or :data:`NOTHING`.
-        shots: which ones they are.
+        bits: a row for each shot of the circuit, and a column for each classical bit.
+        shots: which ones have measured.
+        values: what each of them has found.
+        number: of the measurement, among those of the circuit.
+        measured: the measurement.
         draws: the random numbers of the experiment.
-
-    Returns:
-        A row for each shot and a column for each classical bit.
     """
-    bits = np.zeros((len(shots), num_bits), np.uint8)
-    for number, (_, bit, readout, _) in enumerate(measurements):
-        value, happened = found[:, number], found[:, number] != NOTHING
-        if readout is not None:
-            drawn = draws.uniform(f"readout {number}", shots)
-            value = drawn < readout[np.where(happened, value, 0), 1]
-        bits[happened, bit] = value[happened]
-    return bits
+    if measured.readout is not None:
+        values = draws.uniform(f"readout {number}", shots) < measured.readout[values, 1]
+    bits[shots, measured.bit] = values

@@ -1,14 +1,16 @@
 """Aer's rules of which operation gets which errors.
 
-``NoiseModel::sample_local_quantum_noise`` and ``sample_readout_noise`` in noise/noise_model.hpp: an
-error is looked up by the label of a gate or unitary, by the name of any other operation, and by its
-qubits in their order. An error of these qubits takes the place of one of all qubits.
+``NoiseModel::sample_local_quantum_noise`` and ``sample_readout_noise`` in noise/noise_model.hpp:
+an error is looked up by the label of a gate or unitary (that of a ``pauli`` is its string, by
+``make_gate`` in framework/operations.hpp), by the name of any other operation, and by its qubits in
+their order. An error of these qubits takes the place of one of all qubits.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,8 @@ class Rules:
         """
         found = self._errors.get(name, {})
         errors = found.get(qubits, found.get(_ALL, []))
+        if any(_width(error) > len(qubits) for error in errors):
+            raise refusal(f"an error of more qubits than {name!r} has")
         return [mixture for error in errors for mixture in self._read(error)]
 
     def readout(self, qubit: int) -> np.ndarray | None:
@@ -76,3 +80,9 @@ class Rules:
         if id(error) not in self._mixtures:
             self._mixtures[id(error)] = mixtures(error)
         return self._mixtures[id(error)]
+
+
+def _width(error: dict[str, Any]) -> int:
+    """How many qubits an error is of."""
+    steps = chain.from_iterable(error["instructions"])
+    return 1 + max((max(step["qubits"], default=0) for step in steps), default=0)

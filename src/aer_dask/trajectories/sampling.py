@@ -15,7 +15,6 @@ import numpy as np
 
 from .channels import Step
 from .circuit import NoisyCircuit
-from .control import Control
 from .draws import Draws
 
 #: Faults of one shot, by number, in the order of their blocks.
@@ -59,7 +58,7 @@ def sample(circuit: NoisyCircuit, shots: int, draws: Draws) -> Patterns:
         shots: how many there are.
         draws: the random numbers of the experiment.
     """
-    ideal = tuple(() if isinstance(block, Control) else block.steps({}) for block in circuit.blocks)
+    ideal = tuple(block.steps({}) for block in circuit.blocks)
     table = _Faults(circuit, ideal)
     drawn: list[list[int]] = [[] for _ in range(shots)]
     for shot, faults in _by_block(circuit, shots, draws):
@@ -160,9 +159,7 @@ class _Faults:
 
     def _new(self, block: int, outcomes: tuple[tuple[int, int], ...]) -> int | None:
         first = self._first_sites[block]
-        within = self._circuit.blocks[block]
-        assert not isinstance(within, Control)  # which has no sites
-        steps = within.steps({s - first: o for s, o in outcomes})
+        steps = self._circuit.blocks[block].steps({s - first: o for s, o in outcomes})
         if (key := _key(steps)) is not None:
             if key == _key(self._ideal[block]):
                 return None

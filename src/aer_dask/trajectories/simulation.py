@@ -13,7 +13,7 @@ import numpy as np
 
 from .circuit import NoisyCircuit
 from .draws import Draws
-from .readout import classical_bits
+from .prediction import branches
 from .sampling import Pattern, Patterns
 from .saves import Sum
 from .traversal import Members, Statistics, Traversal
@@ -56,36 +56,62 @@ def simulate(
         parts: how many there are.
         threads: of OpenMP; 0 for as many as there are.
     """
-    members = cut(patterns, parts)[part]
+    members = cut(circuit, patterns, parts)[part]
     traversal = Traversal(circuit, patterns, draws, threads)
-    indices, outcomes = traversal.walk(members) if members else np.empty((2, 0), int)
-    found = traversal.found[indices]
-    for number, measured in enumerate(circuit.measurements):
-        if measured.is_final:
-            found[:, number] = (outcomes >> measured.qubit) & 1
-    bits = classical_bits(circuit.measurements, circuit.num_bits, found, indices, draws)
-    return Shots(indices, bits, traversal.sums, len(members), traversal.statistics)
+    indices = traversal.walk(members)
+    # each pattern counts where its first shot is
+    begun = sum(bool(patterns.shots[pattern][0] == shots[0]) for pattern, shots in members)
+    return Shots(indices, traversal.bits[indices], traversal.sums, begun, traversal.statistics)
 
 
-def cut(patterns: Patterns, parts: int) -> list[Members]:
+def cut(circuit: NoisyCircuit, patterns: Patterns, parts: int) -> list[Members]:
     """The patterns and their shots in parts of about equal work.
 
-    The work of a pattern is what follows from where it parts from the one before it.
+    Shots of one pattern are divided where the state decides about something in each of them.
     """
-    items = list(patterns.shots.items())
-    ends = np.cumsum([
-        _work(patterns, before, after)
-        for before, after in pairwise([(), *patterns.shots])
-    ])  # fmt: skip
-    edges = np.searchsorted(ends, ends[-1] * np.arange(1, parts) / parts)
-    bounds = [0, *edges.tolist(), len(items)]
-    return [items[start:stop] for start, stop in pairwise(bounds)]
+    items, work = list(patterns.shots.items()), _work(circuit, patterns)
+    ends = np.cumsum(work)
+    edges = ends[-1] * np.arange(1, parts) / parts
+    places = np.searchsorted(ends, edges)
+    inside = 1 - (ends[places] - edges) / work[places]  # which part of a pattern is before an edge
+    divisible = branches(circuit, patterns.size)[-1] > 1
+    firsts = [
+        (place, round(part * len(items[place][1])) if divisible else 0)
+        for place, part in zip(places.tolist(), inside.tolist(), strict=True)
+    ]
+    bounds = pairwise([(0, 0), *firsts, (len(items), 0)])
+    return [_between(items, *begin, *end) for begin, end in bounds]
 
 
-def _work(patterns: Patterns, before: Pattern, after: Pattern) -> int:
-    """Blocks of a pattern that another one does not share, and one for the final state."""
+def _between(items: Members, first: int, start: int, last: int, stop: int) -> Members:
+    """Members from a shot of one to before a shot of another one."""
+    found = []
+    for place in range(first, min(last + 1, len(items))):
+        pattern, shots = items[place]
+        some = shots[start if place == first else 0 : stop if place == last else None]
+        if len(some):
+            found.append((pattern, some))
+    return found
+
+
+def _work(circuit: NoisyCircuit, patterns: Patterns) -> np.ndarray:
+    """Of each pattern the blocks that it doesn't share with the one before it, and final states.
+
+    Each counts as often as the state is expected to have parted its shots by then.
+    """
+    parted = branches(circuit, patterns.size)
+    sums = np.concatenate([[0.0], np.cumsum(parted)])
+    starts = [0] + [_start(patterns, *pair) for pair in pairwise(patterns.shots)]
+    first, sizes = np.array(starts), np.array([len(shots) for shots in patterns.shots.values()])
+    # from some block on there are as many states as shots
+    full = np.maximum(np.searchsorted(parted, sizes), first)
+    blocks = sums[full] - sums[first] + sizes * (len(parted) - full)
+    work: np.ndarray = blocks + np.minimum(sizes, parted[-1])
+    return work
+
+
+def _start(patterns: Patterns, before: Pattern, after: Pattern) -> int:
+    """The block in which a pattern parts from the one before it."""
     pairs = zip(before, after, strict=False)
     common = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(before), len(after)))
-    total = len(patterns.ideal)
-    start = patterns.faults[after[common]].block if common < len(after) else total
-    return total - start + 1
+    return patterns.faults[after[common]].block if common < len(after) else len(patterns.ideal)

@@ -19,7 +19,7 @@ from .circuit import NoisyCircuit
 from .control import Condition, Jump
 from .draws import Draws
 from .engine import engine
-from .readout import NOTHING, classical_bits
+from .readout import write
 from .sampling import Pattern, Patterns
 from .saves import Sum, add
 
@@ -52,8 +52,8 @@ class _Node(NamedTuple):
 class Traversal:
     """Walks patterns, and draws the outcome of each of their shots.
 
-    ``found`` has a row for each shot of the circuit, and a column for each of its measurements:
-    what those found that are not final. ``sums`` are of what is averaged.
+    ``bits`` has a row for each shot of the circuit, and a column for each of its classical bits.
+    ``sums`` are of what is averaged.
 
     Args:
         circuit: whose shots they are.
@@ -67,7 +67,7 @@ class Traversal:
     ) -> None:
         self.statistics = Statistics()
         self.sums: dict[str, Sum] = {}
-        self.found = np.full((patterns.size, len(circuit.measurements)), NOTHING, np.uint8)
+        self.bits = np.zeros((patterns.size, circuit.num_bits), np.uint8)
         self._circuit, self._draws = circuit, draws
         self._ideal, self._faults = patterns.ideal, patterns.faults
         self._engine = engine(circuit.num_qubits, threads)
@@ -75,22 +75,28 @@ class Traversal:
         self._stack: list[_Node] = []
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def walk(self, members: Members) -> tuple[np.ndarray, np.ndarray]:
-        """Simulate the shots of some patterns.
+    def walk(self, members: Members) -> np.ndarray:
+        """Simulate the shots of some patterns, and write their bits.
 
         Args:
-            members: patterns with shots, sorted by pattern.
+            members: patterns with shots.
 
         Returns:
-            The shots, and for each the basis state that was measured at the end, as a number.
+            Which shots these are.
         """
+        if not members:
+            return np.empty(0, int)
         ground = np.zeros(2**self._circuit.num_qubits, complex)
         ground[0] = 1.0
         self._stack = [_Node(ground, (), 0, 0, members)]
         while self._stack:
             self._descend(self._stack.pop())
-        shots, outcomes = zip(*self._drawn, strict=True)
-        return np.concatenate(shots), np.concatenate(outcomes)
+        shots, outcomes = map(np.concatenate, zip(*self._drawn, strict=True))
+        for number, measured in enumerate(self._circuit.measurements):
+            if measured.is_final:
+                values = (outcomes >> measured.qubit) & 1
+                write(self.bits, shots, values, number, measured, self._draws)
+        return shots
 
     def _descend(self, node: _Node) -> None:
         """From a node to where its members part, or to their end."""
@@ -145,13 +151,9 @@ class Traversal:
         """Whether the classical bits of each shot meet a condition."""
         if condition is None:
             return np.ones(len(shots), bool)
-        measurements, width = self._circuit.measurements, self._circuit.num_bits
-        bits = classical_bits(
-            measurements[: condition.measurements], width, self.found[shots], shots, self._draws
-        )
-        looked_at = [bit for bit in range(width) if condition.mask >> bit & 1]
+        looked_at = [bit for bit in range(self.bits.shape[1]) if condition.mask >> bit & 1]
         wanted = [condition.value >> bit & 1 for bit in looked_at]
-        met: np.ndarray = (bits[:, looked_at] == wanted).all(axis=1)
+        met: np.ndarray = (self.bits[shots][:, looked_at] == wanted).all(axis=1)
         return met
 
     def _branch(self, node: _Node, ways: dict[int, Members]) -> None:
@@ -195,7 +197,8 @@ class Traversal:
         every = np.concatenate([shots for _, shots in members])
         chosen = np.searchsorted(edges, self._draws.uniform(stream, every), side="right")
         if record is not None:
-            self.found[every, record] = chosen
+            measured = self._circuit.measurements[record]
+            write(self.bits, every, chosen, record, measured, self._draws)
         ends = np.cumsum([len(shots) for _, shots in members])[:-1]
         picks = list(zip(members, np.split(chosen, ends), strict=True))
         for number in np.unique(chosen).tolist():
@@ -231,6 +234,5 @@ def probabilities(
     axes = [total - 1 - qubit for qubit in reversed(qubits)]
     tensor = np.moveaxis(state.reshape([2] * total), axes, range(len(qubits)))
     rows = np.ascontiguousarray(tensor).reshape(2 ** len(qubits), -1)
-    # sums of numpy's, whose order is the same everywhere; that of a BLAS may not be
-    reduced = (rows[:, None] * rows[None].conj()).sum(axis=2)
+    reduced = np.array([[(a * b.conj()).sum() for b in rows] for a in rows])
     return np.array([((k @ reduced) * k.conj()).sum().real for k in operators]).clip(0.0)
