@@ -139,16 +139,16 @@ def repeated(rounds=30, qubits=4):
     ("circuit", "noise"),
     [
         (repeated(), pauli_noise()),
-        (volume(5), model(amplitude_damping_error(0.1), "u")),
+        (volume(4), model(amplitude_damping_error(0.1), "u")),
         (volume(6), model(depolarizing_error(0.05, 2), "cx")),
         (volume(6), model(depolarizing_error(0.001, 2), "cx")),
     ],
 )
 def test_parts_take_about_the_same(circuit, noise):
     read, draws = noisy(circuit, noise), Draws(1, 0)
-    patterns = sample(read, 600, draws)
+    patterns = sample(read, 300, draws)
     parts = [simulate(read, patterns, draws, part, 4) for part in range(4)]
-    assert sorted(np.concatenate([part.indices for part in parts])) == list(range(600))
+    assert sorted(np.concatenate([part.indices for part in parts])) == list(range(300))
     assert sum(part.patterns for part in parts) == len(patterns.shots)
     work = [part.statistics.blocks for part in parts]
     whole = simulate(read, patterns, draws).statistics.blocks
@@ -157,8 +157,8 @@ def test_parts_take_about_the_same(circuit, noise):
 
 
 def test_choices_by_the_state_count_in_the_forecast():
-    read = noisy(repeated(100), pauli_noise())
-    patterns = sample(read, 500, Draws(1, 0))
+    read = noisy(repeated(60), pauli_noise())
+    patterns = sample(read, 300, Draws(1, 0))
     statistics = simulate(read, patterns, Draws(1, 0)).statistics
-    seconds = forecast(read, 500).seconds
-    assert 1e-4 * statistics.choices < seconds < 4e-4 * statistics.choices
+    seconds = forecast(read, 300).seconds
+    assert 1e-4 * statistics.choices < seconds < 2e-4 * statistics.choices

@@ -16,7 +16,7 @@ from .control import Control
 #: 4 to 16 qubits on one core of 2026.
 _BLOCK, _LEAF = (1e-6, 4.3e-9), (1.3e-4, 7e-9)
 #: The same of a choice by the state.
-_CHOICE = (1.8e-4, 2e-8)
+_CHOICE = (1.1e-4, 2e-8)
 #: Seconds to read an operation, and to draw a fault.
 READ, _DRAW = 4.5e-5, 1e-6
 _COMPLEX = 16

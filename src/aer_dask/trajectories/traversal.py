@@ -201,7 +201,7 @@ class Traversal:
             write(self.bits, every, chosen, record, measured, self._draws)
         ends = np.cumsum([len(shots) for _, shots in members])[:-1]
         picks = list(zip(members, np.split(chosen, ends), strict=True))
-        for number in np.unique(chosen).tolist():
+        for number in np.flatnonzero(np.bincount(chosen)).tolist():
             step = Step(qubits, (operators[number] / math.sqrt(weights[number]),))
             kept = [
                 (pattern, shots[pick == number])
@@ -234,5 +234,8 @@ def probabilities(
     axes = [total - 1 - qubit for qubit in reversed(qubits)]
     tensor = np.moveaxis(state.reshape([2] * total), axes, range(len(qubits)))
     rows = np.ascontiguousarray(tensor).reshape(2 ** len(qubits), -1)
-    reduced = np.array([[(a * b.conj()).sum() for b in rows] for a in rows])
-    return np.array([((k @ reduced) * k.conj()).sum().real for k in operators]).clip(0.0)
+    conjugated = rows.conj()
+    reduced = np.array([[(a * b).sum() for b in conjugated] for a in rows])
+    every = np.array(operators)
+    found: np.ndarray = ((every @ reduced) * every.conj()).sum(axis=(1, 2)).real
+    return found.clip(0.0)
