@@ -6,6 +6,7 @@ matrix, up to a phase, are one and the same.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -60,7 +61,7 @@ def sample(circuit: NoisyCircuit, shots: int, draws: Draws) -> Patterns:
     """
     ideal = tuple(block.steps({}) for block in circuit.blocks)
     table = _Faults(circuit, ideal)
-    drawn: list[list[int]] = [[] for _ in range(shots)]
+    drawn: dict[int, list[int]] = defaultdict(list)  # of most shots there is nothing to keep
     for shot, faults in _by_block(circuit, shots, draws):
         number = table.number(*faults)
         if number is not None:
@@ -68,13 +69,15 @@ def sample(circuit: NoisyCircuit, shots: int, draws: Draws) -> Patterns:
     order = sorted(range(len(table.faults)), key=lambda number: table.faults[number].block)
     ranks = np.argsort(order).tolist()
     found: dict[Pattern, list[int]] = {}
-    for shot, numbers in enumerate(drawn):
+    for shot, numbers in drawn.items():
         found.setdefault(tuple(ranks[number] for number in numbers), []).append(shot)
-    return Patterns(
-        tuple(table.faults[number] for number in order),
-        {pattern: np.array(found[pattern]) for pattern in sorted(found)},
-        ideal,
-    )
+    clean = np.ones(shots, bool)
+    clean[list(drawn)] = False
+    of_patterns: dict[Pattern, np.ndarray] = {}
+    if clean.any():
+        of_patterns[()] = np.flatnonzero(clean)
+    of_patterns |= {pattern: np.array(found[pattern]) for pattern in sorted(found)}
+    return Patterns(tuple(table.faults[number] for number in order), of_patterns, ideal)
 
 
 def events(circuit: NoisyCircuit, shots: int, draws: Draws) -> tuple[np.ndarray, ...]:
