@@ -78,6 +78,9 @@ real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
 	$(RUN) -m tests.kubernetes.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
 
+stats: $(VENV)/ready ## test distributions of shared trajectories, to build/stats.json and .svg: under 10 minutes
+	$(RUN) -W ignore -m tests.stats
+
 CLIENTS := .venv-clients
 
 $(CLIENTS)/ready: tests/clients/requirements.lock pyproject.toml $(VENV)/ready
@@ -96,7 +99,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench bench-check bench-publish growth bench-scale test lint fix unit-test real-test test-cluster clients conformance
+.PHONY: help setup lock smoke-test bench bench-check bench-publish growth bench-scale test lint fix unit-test real-test stats test-cluster clients conformance
 
 # --- chart ---
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -12,10 +14,18 @@ from qiskit.circuit.library import IGate
 from qiskit.quantum_info import DensityMatrix
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
-from scipy.stats import chi2
+from scipy.stats import chi2, chi2_contingency, chisquare
 
 #: Below so many expected counts, cells are put together.
 _FEW = 8.0
+
+
+def counts_of(backend: AerSimulator, circuit: QuantumCircuit, **options: Any) -> np.ndarray:
+    """How often a backend finds each value of the classical bits."""
+    counts = np.zeros(2**circuit.num_clbits, int)
+    for bits, count in backend.run(circuit, **options).result().get_counts().items():
+        counts[int(bits.replace(" ", ""), 2)] = count
+    return counts
 
 
 def exact_distribution(circuit: QuantumCircuit, noise: NoiseModel | None) -> np.ndarray:
@@ -84,28 +94,48 @@ def _read_out(probabilities, num_bits, writes, noise):
     return found
 
 
-def p_value(counts: np.ndarray, distribution: np.ndarray) -> float:
-    """How likely counts are that are no nearer to a distribution: Pearson's chi-square test.
+class ChiSquare(NamedTuple):
+    """Pearson's statistic of one comparison, or of independent ones together."""
 
-    What cannot happen and does has a p-value of 0.
-    """
+    statistic: float
+    freedom: int
+
+    @property
+    def p_value(self) -> float:
+        """How likely it is that chance alone makes it at least as large."""
+        return float(chi2.sf(self.statistic, self.freedom)) if self.freedom else 1.0
+
+
+def together(tests: Iterable[ChiSquare]) -> ChiSquare:
+    """Independent comparisons as one."""
+    statistics, freedoms = zip(*tests, strict=True)
+    return ChiSquare(sum(statistics), sum(freedoms))
+
+
+def goodness_of_fit(counts: np.ndarray, distribution: np.ndarray) -> ChiSquare:
+    """Counts against a distribution; infinite where something happens that cannot."""
     expected = distribution * counts.sum()
     if counts[distribution < 1e-12].any():
-        return 0.0
+        return ChiSquare(np.inf, 1)
     counts, expected = _pooled(counts, expected, expected >= _FEW)
-    statistic = ((counts - expected) ** 2 / expected).sum()
-    return float(chi2.sf(statistic, len(counts) - 1)) if len(counts) > 1 else 1.0
+    return ChiSquare(chisquare(counts, expected).statistic, len(counts) - 1)
+
+
+def homogeneity(some: np.ndarray, others: np.ndarray) -> ChiSquare:
+    """Two samples against each other, whose distribution is not known."""
+    samples = _pooled(some, others, some + others >= 2 * _FEW)
+    found = chi2_contingency(samples, correction=False)
+    return ChiSquare(found.statistic, found.dof)
+
+
+def p_value(counts: np.ndarray, distribution: np.ndarray) -> float:
+    """How likely counts are that are no nearer to a distribution."""
+    return goodness_of_fit(counts, distribution).p_value
 
 
 def two_sample_p_value(some: np.ndarray, others: np.ndarray) -> float:
     """How likely it is that two samples of the same distribution differ at least as much."""
-    together = some + others
-    some, others = _pooled(some, others, together >= 2 * _FEW)
-    together, size, other_size = some + others, some.sum(), others.sum()
-    statistic = (
-        (some * np.sqrt(other_size / size) - others * np.sqrt(size / other_size)) ** 2 / together
-    ).sum()
-    return float(chi2.sf(statistic, len(some) - 1)) if len(some) > 1 else 1.0
+    return homogeneity(some, others).p_value
 
 
 def _pooled(some, others, enough):

@@ -6,33 +6,14 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit.classical import expr
-from qiskit.circuit.library import (
-    SXGate,
-    UnitaryGate,
-    XGate,
-    get_standard_gate_name_mapping,
-)
-from qiskit.quantum_info import (
-    Kraus,
-    Pauli,
-    SparsePauliOp,
-    random_quantum_channel,
-    random_unitary,
-)
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.quantum_info import Pauli, SparsePauliOp
 from qiskit_aer import AerError
 from qiskit_aer.noise import (
     NoiseModel,
-    PauliLindbladError,
-    ReadoutError,
     amplitude_damping_error,
     coherent_unitary_error,
     depolarizing_error,
-    kraus_error,
-    mixed_unitary_error,
-    pauli_error,
-    phase_amplitude_damping_error,
-    reset_error,
-    thermal_relaxation_error,
 )
 
 from aer_dask.compile import codec
@@ -49,7 +30,24 @@ from aer_dask.trajectories.traversal import Traversal
 from tests import circuits
 from tests.circuits import plain
 from tests.compiling import assemble
-from tests.statistics import exact_distribution, exact_state, p_value, two_sample_p_value
+from tests.noises import (
+    NOISES,
+    READOUT,
+    RELAXATION,
+    RESETS,
+    all_rules,
+    flip,
+    in_the_middle,
+    model,
+    unitary,
+)
+from tests.statistics import (
+    counts_of,
+    exact_distribution,
+    exact_state,
+    p_value,
+    two_sample_p_value,
+)
 
 SHOTS = 5000
 STANDARD = get_standard_gate_name_mapping()
@@ -82,122 +80,6 @@ def counted(circuit, noise, shots=SHOTS, seed=1):
     return np.bincount(found, minlength=2**circuit.num_clbits)
 
 
-def aer_counts(circuit, noise, shots, seed, method="statevector"):
-    """The same of plain Aer."""
-    backend = plain(noise, method=method, seed_simulator=seed)
-    found = backend.run(circuit, shots=shots).result().get_counts()
-    counts = np.zeros(2**circuit.num_clbits, int)
-    for bits, count in found.items():
-        counts[int(bits.replace(" ", ""), 2)] = count
-    return counts
-
-
-def all_rules(seed=1, qubits=4, depth=14):
-    """Gates of every kind that has a rule of its own, measured into permuted bits."""
-    generator = np.random.default_rng(seed)
-    register = QuantumRegister(qubits)
-    circuit = QuantumCircuit(register, ClassicalRegister(2, "a"), ClassicalRegister(qubits, "b"))
-    circuit.h(range(qubits))
-    kinds = ["rz", "sx", "x", "cx", "cx", "id", "unitary", "labelled", "ccx", "open"]
-    for kind in [*kinds, *generator.choice(kinds, depth)]:
-        q, r, s = generator.permutation(qubits)[:3].tolist()
-        match kind:
-            case "rz":
-                circuit.rz(generator.uniform(0, 6), q)
-            case "unitary":
-                matrix = random_unitary(4, seed=int(generator.integers(99)))
-                circuit.append(UnitaryGate(matrix, label="labelled_unitary"), [q, r])
-            case "labelled":
-                circuit.append(SXGate(label="special"), [q])
-            case "open":
-                circuit.append(XGate().control(1, ctrl_state=0), [q, r])
-            case "ccx":
-                circuit.ccx(q, r, s)
-            case "cx":
-                circuit.cx(q, r)
-            case _:
-                getattr(circuit, kind)(q)
-    circuit.barrier()
-    circuit.measure(range(qubits), generator.permutation(qubits + 2)[:qubits].tolist())
-    return circuit
-
-
-def model(*default, local=(), readout=None, local_readout=()):
-    """A noise model of errors with names, and with qubits."""
-    noise = NoiseModel(basis_gates=["rz", "sx", "x", "cx", "id", "h", "ccx", "unitary"])
-    for error, names in default:
-        noise.add_all_qubit_quantum_error(error, names.split(), warnings=False)
-    for error, names, qubits in local:
-        noise.add_quantum_error(error, names.split(), qubits, warnings=False)
-    if readout:
-        noise.add_all_qubit_readout_error(ReadoutError(readout))
-    for matrix, qubit in local_readout:
-        noise.add_readout_error(ReadoutError(matrix), [qubit], warnings=False)
-    return noise
-
-
-def flip(pauli, probability):
-    return pauli_error([(pauli, probability), ("I" * len(pauli), 1 - probability)])
-
-
-def unitary(qubits, seed):
-    return random_unitary(2**qubits, seed=seed).data
-
-
-READOUT = [[0.97, 0.03], [0.08, 0.92]]
-RESETS = thermal_relaxation_error(50, 40, 10, 0.2)
-RELAXATION = thermal_relaxation_error(50, 80, 6, 0.1)
-NOISES = {
-    "depolarizing": lambda: model(
-        (depolarizing_error(0.05, 2), "cx"), (depolarizing_error(0.02, 1), "sx x"), readout=READOUT
-    ),
-    "local over default, ordered qubits": lambda: model(
-        (pauli_error([("XI", 0.1), ("IZ", 0.1), ("II", 0.8)]), "cx"),
-        local=[
-            (flip("YX", 0.3), "cx", [0, 1]), (flip("XZ", 0.2), "cx", [2, 0]),
-            (depolarizing_error(0.3, 1), "x", [0]), (flip("X", 0.4), "rz", [2]),
-        ],
-    ),
-    "labels, id, rz": lambda: model(
-        (flip("Y", 0.2), "id rz h"), (flip("ZX", 0.25), "labelled_unitary"),
-        (flip("X", 0.3), "special"), (flip("Z", 0.9), "sx"), (flip("XX", 0.4), "unitary"),
-    ),
-    "three qubits": lambda: model((flip("XYZ", 0.2), "ccx"), local=[(flip("ZZX", 0.4), "ccx",
-                                                                     [1, 0, 2])]),
-    "open controls": lambda: model((flip("X", 0.2), "x cx_o0"), (flip("XZ", 0.3), "cx")),
-    "relaxation by resets": lambda: model(
-        (RESETS, "sx x h"), (RESETS.tensor(thermal_relaxation_error(30, 30, 10)), "cx")
-    ),
-    "relaxation in Kraus form": lambda: model(
-        (RELAXATION, "sx x h"),
-        (RELAXATION.tensor(RESETS).compose(depolarizing_error(0.03, 2)), "cx"), readout=READOUT,
-    ),
-    "amplitude damping": lambda: model(
-        (amplitude_damping_error(0.15, 0.3), "sx x h"), (amplitude_damping_error(0.1), "id"),
-        local=[(phase_amplitude_damping_error(0.2, 0.1), "rz", [1])],
-    ),
-    "a channel of two qubits": lambda: model(
-        (kraus_error(Kraus(random_quantum_channel(4, 4, rank=3, seed=5)).data), "cx")
-    ),
-    "mixed unitaries": lambda: model(
-        (mixed_unitary_error([(np.eye(2), 0.7), (unitary(1, 3), 0.3)]), "sx x"),
-        (mixed_unitary_error([(unitary(2, 5), 0.5), (unitary(2, 4), 0.5)]), "labelled_unitary"),
-    ),
-    "coherent errors": lambda: model((coherent_unitary_error(unitary(2, 4)), "cx")),
-    "Pauli-Lindblad": lambda: model(
-        (PauliLindbladError(["IX", "ZZ", "YI"], [0.05, 0.1, 0.2]), "cx"),
-        (PauliLindbladError(["X", "Y", "I"], [0.1, 0.05, 0.3]), "sx h"),
-    ),
-    "measurements": lambda: model(
-        (depolarizing_error(0.1, 1), "measure"), (RESETS, "measure x"),
-        local=[(flip("X", 0.2), "measure", [1]), (amplitude_damping_error(0.3), "measure", [3])],
-        readout=[[0.9, 0.1], [0.3, 0.7]], local_readout=[([[0.6, 0.4], [0.1, 0.9]], 2)],
-    ),
-    "resets": lambda: model((reset_error(0.1, 0.05), "x sx"), (reset_error(0.3), "id")),
-    "only readout": lambda: model(readout=READOUT),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_distribution_is_that_of_the_density_matrix(kind, seed):
@@ -209,7 +91,8 @@ def test_the_distribution_is_that_of_the_density_matrix(kind, seed):
 @pytest.mark.parametrize("kind", NOISES)
 def test_counts_are_those_of_plain_aer_with_another_seed(kind):
     circuit, noise = all_rules(3), NOISES[kind]()
-    expected = aer_counts(circuit, noise, 3000, 10**9)
+    aer = plain(noise, method="statevector", seed_simulator=10**9)
+    expected = counts_of(aer, circuit, shots=3000)
     assert two_sample_p_value(counted(circuit, noise), expected) > LEVEL
 
 
@@ -352,25 +235,6 @@ def test_what_shots_cannot_share_is_named(circuit, what):
         noisy(circuit(), NOISES["depolarizing"]())
 
 
-def in_the_middle(seed=1):
-    """Measurements and resets between gates, some bits written twice."""
-    generator = np.random.default_rng(seed)
-    circuit = QuantumCircuit(3, 4)
-    circuit.reset(0)
-    circuit.h([0, 1, 2])
-    for bit in (0, 1, 1):
-        q, r, s = generator.permutation(3).tolist()
-        circuit.cx(q, r)
-        circuit.sx(s)
-        circuit.measure(q, bit)
-        circuit.rx(generator.uniform(0, 3), q)
-        circuit.reset(s)
-        circuit.x(s)
-        circuit.cx(s, q)
-    circuit.measure([2, 0, 1, 1], [2, 3, 0, 2])
-    return circuit
-
-
 @pytest.mark.parametrize("kind", NOISES)
 def test_measurements_and_resets_in_the_middle_have_the_right_distribution(kind):
     circuit, noise = in_the_middle(), NOISES[kind]()
@@ -426,7 +290,8 @@ def branching(seed=1):
 @pytest.mark.parametrize("kind", NOISES)
 def test_branches_have_the_distribution_of_plain_aer(kind):
     circuit, noise = branching(), NOISES[kind]()
-    expected = aer_counts(circuit, noise, 10_000, 10**9)
+    aer = plain(noise, method="statevector", seed_simulator=10**9)
+    expected = counts_of(aer, circuit, shots=5000)
     assert two_sample_p_value(counted(circuit, noise), expected) > LEVEL
 
 
