@@ -169,12 +169,11 @@ class AerSimulator(qiskit_aer.AerSimulator):
 
     def _required_executor(self, run_options: dict[str, Any]) -> Any:
         executor = self._get_executor(**run_options)
-        options = RunOptions.of(self.options, run_options)
-        if executor is None and options.noise_sampling != "aer":
-            return _local_pool()
-        if executor is None:
+        if executor is not None:
+            return executor
+        if RunOptions.of(self.options, run_options).noise_sampling == "aer":
             raise AerError("There is no executor to spread the circuits over; set executor=...")
-        return executor
+        return _local_pool()
 
     def _compiled(self, batches: Sequence[Arguments], run_options: dict[str, Any]) -> Run:
         options = RunOptions.of(self.options, run_options)

@@ -31,7 +31,7 @@ from tests.circuits import (
     volume,
 )
 from tests.compiling import assemble
-from tests.statistics import exact_distribution, exact_state, p_value, two_sample_p_value
+from tests.statistics import counts_of, exact_distribution, exact_state, p_value, two_sample_p_value
 
 
 def ghz(qubits=4):
@@ -140,11 +140,8 @@ def test_measurements_in_the_middle_and_conditions_come_with_counts():
     for circuit in (mid_circuit("all"), conditional("all")):
         result = shared().run(circuit, shots=5000, memory=True).result()
         assert sum(result.get_counts().values()) == len(result.get_memory()) == 5000
-        expected = plain(pauli_noise(), seed_simulator=10**9).run(circuit, shots=5000).result()
-        keys = sorted({*result.get_counts(), *expected.get_counts()})
-        found, others = (
-            np.array([each.get_counts().get(key, 0) for key in keys]) for each in (result, expected)
-        )
+        others = counts_of(plain(pauli_noise(), seed_simulator=10**9), circuit, shots=5000)
+        found = counts_of(shared(), circuit, shots=5000)
         assert two_sample_p_value(found, others) > 1e-3
 
 

@@ -8,7 +8,6 @@ from qiskit.circuit.library import CRXGate, PauliGate, SXGate
 from qiskit.quantum_info import Pauli
 from qiskit_aer import AerError
 from qiskit_aer.noise import (
-    NoiseModel,
     PauliLindbladError,
     amplitude_damping_error,
     depolarizing_error,
@@ -22,28 +21,20 @@ from aer_dask.trajectories.prediction import forecast
 from aer_dask.trajectories.sampling import sample
 from aer_dask.trajectories.simulation import cut, simulate
 from tests.circuits import pauli_noise, plain, volume
-from tests.statistics import two_sample_p_value
+from tests.noises import model
+from tests.statistics import counts_of, two_sample_p_value
 from tests.unit.test_bits import assert_same
 from tests.unit.test_trajectories import noisy
 
 LEVEL = 1e-3
 
 
-def model(error, name):
-    noise = NoiseModel()
-    noise.add_all_qubit_quantum_error(error, name, warnings=False)
-    return noise
-
-
 def agrees(circuit, noise, shots=4000):
     """Whether counts are those of plain Aer, but for chance."""
     backend = AerSimulator(noise_model=noise, noise_sampling="shared", seed_simulator=1)
-    found = backend.run(circuit, shots=shots).result().get_counts()
     expected = plain(noise, seed_simulator=10**9, method="statevector")
-    expected = expected.run(circuit, shots=shots).result().get_counts()
-    keys = sorted({*found, *expected})
-    some, others = (np.array([c.get(key, 0) for key in keys]) for c in (found, expected))
-    return two_sample_p_value(some, others) > LEVEL
+    found = (counts_of(each, circuit, shots=shots) for each in (backend, expected))
+    return two_sample_p_value(*found) > LEVEL
 
 
 @pytest.mark.parametrize("label", [None, "mine"])
@@ -54,7 +45,7 @@ def test_the_errors_of_a_pauli_gate_are_found_by_its_string(label, name):
     gate.label = label
     circuit.append(gate, [0, 1])
     circuit.measure_all()
-    assert agrees(circuit, model(pauli_error([("XX", 0.5), ("II", 0.5)]), name))
+    assert agrees(circuit, model((pauli_error([("XX", 0.5), ("II", 0.5)]), name)))
 
 
 def test_a_channel_in_a_circuit_is_an_error_of_the_model():
@@ -99,7 +90,7 @@ def test_an_error_wider_than_its_gate_is_refused():
     circuit.append(SXGate(label="wide"), [0])
     circuit.measure_all()
     with pytest.raises(AerError, match='an error of more qubits than "wide" has'):
-        noisy(circuit, model(depolarizing_error(0.1, 2), "wide"))
+        noisy(circuit, model((depolarizing_error(0.1, 2), "wide")))
 
 
 def test_a_parameter_of_a_gate_with_open_controls_is_refused():
@@ -113,7 +104,7 @@ def test_a_parameter_of_a_gate_with_open_controls_is_refused():
 
 
 def test_pauli_lindblad_errors_are_noise():
-    noise = model(PauliLindbladError(["XI", "ZZ"], [0.1, 0.2]), "cx")
+    noise = model((PauliLindbladError(["XI", "ZZ"], [0.1, 0.2]), "cx"))
     assert NoiseFacts.of(noise.to_dict(serializable=True)).quantum
     circuit = QuantumCircuit(3)
     circuit.h(0)
@@ -139,9 +130,9 @@ def repeated(rounds=30, qubits=4):
     ("circuit", "noise"),
     [
         (repeated(), pauli_noise()),
-        (volume(4), model(amplitude_damping_error(0.1), "u")),
-        (volume(6), model(depolarizing_error(0.05, 2), "cx")),
-        (volume(6), model(depolarizing_error(0.001, 2), "cx")),
+        (volume(4), model((amplitude_damping_error(0.1), "u"))),
+        (volume(6), model((depolarizing_error(0.05, 2), "cx"))),
+        (volume(6), model((depolarizing_error(0.001, 2), "cx"))),
     ],
 )
 def test_parts_take_about_the_same(circuit, noise):

@@ -28,7 +28,8 @@ _GATES = (
     "ry", "ryy", "rz", "rzx", "rzz", "s", "sdg", "swap", "sx", "sxdg", "t", "tdg", "u", "x", "y",
     "z", "u1", "u2", "u3", "cu", "cu1", "cu3", "crx", "cry", "crz",
 )  # fmt: skip
-_STANDARD = get_standard_gate_name_mapping()
+#: Qiskit's standard gates, by name.
+STANDARD = get_standard_gate_name_mapping()
 
 
 class Kind(NamedTuple):
@@ -41,7 +42,7 @@ class Kind(NamedTuple):
 
 #: What stands for each code.
 KINDS = (
-    *(Kind(name, _STANDARD[name].num_qubits, len(_STANDARD[name].params)) for name in _GATES),
+    *(Kind(name, STANDARD[name].num_qubits, len(STANDARD[name].params)) for name in _GATES),
     Kind("measure", 1, 0),
     Kind("reset", 1, 0),
 )

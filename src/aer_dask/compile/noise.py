@@ -55,13 +55,9 @@ def met_by(qubits: frozenset[int], noise: dict[str, Any]) -> dict[str, Any]:
     """
     if not noise:
         return noise
-    left: list[dict[str, Any]] = []
-    kinds: set[str] = set()
-    for error in noise["errors"]:  # in their order, in which Aer names kinds in its errors
-        found = _kinds(error)
-        if _is_met(error, qubits) or not found <= kinds:
-            left.append(error)
-            kinds |= found
+    kept = _Kept()
+    # in their order, in which Aer names kinds in its errors
+    left = [e for e in noise["errors"] if kept.keeps(_is_met(e, qubits), _kinds(e))]
     return {**noise, "errors": left}
 
 
@@ -72,27 +68,39 @@ def without_unmet(model: NoiseModel, qubits: frozenset[int]) -> NoiseModel:
         model: with local errors.
         qubits: those that the circuits of a batch have gates on.
     """
-    kinds: set[str] = set()
+    kept = _Kept()
 
     def met(errors: Mapping[tuple[int, ...], Any]) -> dict[tuple[int, ...], Any]:
-        left = {}
-        for places, error in errors.items():
-            found = _kinds_of(error)
-            if qubits.issuperset(places) or not found <= kinds:
-                left[places] = error
-                kinds.update(found)
-        return left
+        return {
+            places: error
+            for places, error in errors.items()
+            if kept.keeps(qubits.issuperset(places), _kinds_of(error))
+        }
 
     for error in model._default_quantum_errors.values():
-        kinds |= _kinds_of(error)
+        kept.keeps(True, _kinds_of(error))
     reduced = copy.copy(model)
     reduced._local_quantum_errors = {
         name: met(errors) for name, errors in model._local_quantum_errors.items()
     }
     if model._default_readout_error is not None:
-        kinds |= _kinds_of(model._default_readout_error)
+        kept.keeps(True, _kinds_of(model._default_readout_error))
     reduced._local_readout_errors = met(model._local_readout_errors)
     return reduced
+
+
+class _Kept:
+    """Which errors are kept, asked in their order: those that are met, and one of each kind."""
+
+    def __init__(self) -> None:
+        self._kinds: set[str] = set()
+
+    def keeps(self, is_met: bool, kinds: set[str]) -> bool:
+        """Whether an error of these kinds is."""
+        if not is_met and kinds <= self._kinds:
+            return False
+        self._kinds |= kinds
+        return True
 
 
 def local_errors(model: NoiseModel) -> int:

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit_aer import AerError
 from qiskit_aer.backends import controller_wrappers as aer
 
 from .bindings import GLOBAL_PHASE, Bindings
+from .columns import STANDARD
 
 #: The methods of ``AerCircuit`` that append one instruction.
 INSTRUCTIONS = frozenset(
@@ -31,7 +31,6 @@ EXPRESSIONS = (
     "AerUnaryExpr", "AerBinaryExpr", "AerUintValue", "AerBoolValue", "AerCast", "AerVar",
     "AerUint", "AerBool",
 )  # fmt: skip
-_STANDARD = get_standard_gate_name_mapping()
 #: What a circuit is called on a worker, where equal circuits are one: it stands in Aer's errors.
 NAME = "<the circuit>"
 
@@ -95,7 +94,7 @@ class Program:
 
 def _parameters(gate: str, given: int) -> int:
     """How many parameters a gate has; as many as are given where Qiskit does not know it."""
-    return len(_STANDARD[gate].params) if gate in _STANDARD else given
+    return len(STANDARD[gate].params) if gate in STANDARD else given
 
 
 def _recorder(name: str) -> Any:

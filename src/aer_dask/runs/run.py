@@ -6,6 +6,7 @@ Knows no executor and no thread; :mod:`aer_dask.runs.collect` takes the outputs 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from qiskit_aer import AerSimulator
@@ -14,6 +15,7 @@ from ..compile import codec
 from ..compile.assemble import Batch, Compiled
 from ..compile.codec import ControllerCall, TrajectoryCall
 from ..compile.columns import Columns
+from ..compile.program import Program
 from ..errors import InsufficientMemoryError
 from .costs import CostModel
 from .experiments import Experiment, expand
@@ -201,8 +203,15 @@ def _bound(circuit: Compiled, row: int) -> bytes:
     """A circuit with one row of its parameter values, encoded."""
     if not circuit.bindings:
         return circuit.data
-    bound = codec.decode(circuit.data).bound(circuit.bindings.part(row, row + 1))
+    bound = _decoded(circuit.data).bound(circuit.bindings.part(row, row + 1))
     return codec.encode(bound, compress=not isinstance(bound, Columns))
+
+
+@lru_cache(maxsize=1)
+def _decoded(program: bytes) -> Program | Columns:
+    """The program of the rows that follow one another."""
+    decoded: Program | Columns = codec.decode(program)
+    return decoded
 
 
 def _phase(circuit: Compiled, first_row: int) -> float:

@@ -140,7 +140,7 @@ class Fusion:
 
     def part(self, control: Control) -> None:
         """Put a jump or mark between the blocks so far and all others."""
-        self._blocks = [*self.blocks(), control]
+        self.blocks().append(control)
         self._last.clear()
 
     def blocks(self) -> list[Block | Control]:

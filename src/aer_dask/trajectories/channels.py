@@ -15,9 +15,9 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Pauli
 
+from ..compile.columns import STANDARD
 from .refusal import refusal
 
 #: Aer drops outcomes that are less probable (``QuantumError::threshold_``).
@@ -26,7 +26,6 @@ THRESHOLD = 1e-10
 _ROUNDING = 1e-9
 #: The widest channels whose identity is peeled off, in qubits.
 _WIDEST = 2
-_STANDARD = get_standard_gate_name_mapping()
 #: |a><b| for each a and b.
 _KET_BRA = np.eye(4).reshape(2, 2, 2, 2).astype(complex)
 
@@ -206,7 +205,7 @@ def gate_matrix(name: str, params: Sequence[Any]) -> np.ndarray | None:
     """The matrix of one of Qiskit's standard gates; None for any other name."""
     if name == "delay":
         return np.eye(2, dtype=complex)
-    gate = _STANDARD.get(name)
+    gate = STANDARD.get(name)
     if gate is None or not hasattr(gate, "to_matrix"):
         return None
     taken = [float(np.real(value)) for value in params[: len(gate.params)]]

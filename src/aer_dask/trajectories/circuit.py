@@ -132,14 +132,16 @@ def _last_touched(calls: Sequence[Call], rules: Rules) -> dict[int, int]:
     A measurement without errors does not: another one would find the same.
     """
     found: dict[int, int] = {}
+    seen: set[int] = set()
     for number, call in enumerate(calls):
         # looks at what all measurements have found, or left, and not at its own qubits alone
         if call.is_save or call.name in _CLASSICAL:
-            found = {qubit: number for before in calls[:number] for qubit in before.qubits}
+            found = dict.fromkeys(seen, number)
         elif call.name != "measure":
             found |= dict.fromkeys(call.qubits, number)
         else:
             found |= {q: number for q in call.qubits if rules.mixtures("measure", (q,))}
+        seen.update(call.qubits)
     return found
 
 
@@ -150,8 +152,7 @@ class _Reader:
         self._rules, self._final, self._fusion = rules, final, Fusion()
         self._qubits: dict[int, int] = {}
         self._measurements: list[Measurement] = []
-        self._measured: set[int] = set()
-        self._averages: list[Average] = []
+        self._averages: dict[str, Average] = {}
         self._controls = Controls()
 
     def read(self, number: int, call: Call) -> None:
@@ -180,7 +181,7 @@ class _Reader:
             raise refusal(f"{len(self._qubits)} qubits, and {MOST_QUBITS} at the most")
         return NoisyCircuit(
             len(self._qubits), num_bits, tuple(self._fusion.blocks()), tuple(self._measurements),
-            tuple(self._averages), operations,
+            tuple(self._averages.values()), operations,
         )  # fmt: skip
 
     def _save(self, call: Call) -> None:
@@ -189,15 +190,11 @@ class _Reader:
         for qubit in call.qubits:
             self._touch(qubit)
         found = average(call, [self._place(qubit) for qubit in call.qubits])
-        if found.label in {"counts", "memory", *(each.label for each in self._averages)}:
+        if found.label in self._averages or found.label in ("counts", "memory"):
             raise refusal(f"a second result called {found.label!r}")
-        self._averages.append(found)
+        self._averages[found.label] = found
 
     def _apply(self, call: Call) -> None:
-        if call.name == "set_qerror_loc":  # a channel in the circuit: an error of the noise model
-            nothing = np.eye(2 ** len(call.qubits), dtype=complex)
-            self._add(call.qubits, nothing, self._rules.mixtures(call.args[1], tuple(call.qubits)))
-            return
         if (matrix := _matrix(call)) is None:
             raise refusal(f"the instruction {call.operation or call.name!r}")
         self._add(call.qubits, matrix, self._rules.mixtures(_label(call), tuple(call.qubits)))
@@ -237,6 +234,8 @@ class _Reader:
 
 def _matrix(call: Call) -> np.ndarray | None:
     """The matrix of an operation; None if it has none, or is too wide."""
+    if call.name == "set_qerror_loc":  # a channel in the circuit: an error of the noise model
+        return np.eye(2 ** len(call.qubits), dtype=complex)
     if len(call.qubits) > _MOST_GATE_QUBITS:
         return None
     if call.name == "gate":
@@ -255,7 +254,7 @@ def _label(call: Call) -> str:
         return str(call.args[3][0])
     if call.name in ("gate", "unitary"):
         return str(call.args[-1])
-    return call.name
+    return str(call.args[1]) if call.name == "set_qerror_loc" else call.name
 
 
 def _is_conditional(call: Call) -> bool:

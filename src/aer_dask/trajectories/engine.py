@@ -52,6 +52,14 @@ def engine(num_qubits: int, threads: int = 1) -> Engine:
     return AerEngine(num_qubits, threads)
 
 
+def rows(values: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
+    """What stands at the places of amplitudes, a row for each value of some qubits."""
+    total = len(values).bit_length() - 1
+    axes = [total - 1 - qubit for qubit in reversed(qubits)]
+    tensor = np.moveaxis(values.reshape([2] * total), axes, range(len(qubits)))
+    return np.ascontiguousarray(tensor).reshape(2 ** len(qubits), -1)
+
+
 class NumpyEngine:
     """An :class:`Engine` for few qubits.
 
@@ -90,12 +98,10 @@ class NumpyEngine:
         wait for all of them on a busy machine, takes up to a hundred times as long.
         """
         if qubits not in self._places:
-            places, total = np.arange(2**self._num_qubits), self._num_qubits
-            axes = [total - 1 - qubit for qubit in reversed(qubits)]
-            grouped = np.moveaxis(places.reshape([2] * total), axes, range(len(qubits)))
-            size = 2 ** len(qubits)
-            tables = max(1, size**2 * (len(places) // size) // _ONE_THREAD)
-            self._places[qubits] = grouped.reshape(size, tables, -1).swapaxes(0, 1).copy()
+            places = rows(np.arange(2**self._num_qubits), qubits)
+            tables = max(1, len(places) * places.size // _ONE_THREAD)
+            tabled = places.reshape(len(places), tables, -1)
+            self._places[qubits] = tabled.swapaxes(0, 1).copy()
         return self._places[qubits]
 
 

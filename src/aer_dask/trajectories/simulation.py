@@ -69,12 +69,13 @@ def cut(circuit: NoisyCircuit, patterns: Patterns, parts: int) -> list[Members]:
 
     Shots of one pattern are divided where the state decides about something in each of them.
     """
-    items, work = list(patterns.shots.items()), _work(circuit, patterns)
+    parted = branches(circuit, patterns.size)
+    items, work = list(patterns.shots.items()), _work(patterns, parted)
     ends = np.cumsum(work)
     edges = ends[-1] * np.arange(1, parts) / parts
     places = np.searchsorted(ends, edges)
     inside = 1 - (ends[places] - edges) / work[places]  # which part of a pattern is before an edge
-    divisible = branches(circuit, patterns.size)[-1] > 1
+    divisible = parted[-1] > 1
     firsts = [
         (place, round(part * len(items[place][1])) if divisible else 0)
         for place, part in zip(places.tolist(), inside.tolist(), strict=True)
@@ -94,12 +95,11 @@ def _between(items: Members, first: int, start: int, last: int, stop: int) -> Me
     return found
 
 
-def _work(circuit: NoisyCircuit, patterns: Patterns) -> np.ndarray:
+def _work(patterns: Patterns, parted: np.ndarray) -> np.ndarray:
     """Of each pattern the blocks that it doesn't share with the one before it, and final states.
 
-    Each counts as often as the state is expected to have parted its shots by then.
+    Each counts as often as the state has ``parted`` shots of a pattern by then.
     """
-    parted = branches(circuit, patterns.size)
     sums = np.concatenate([[0.0], np.cumsum(parted)])
     starts = [0] + [_start(patterns, *pair) for pair in pairwise(patterns.shots)]
     first, sizes = np.array(starts), np.array([len(shots) for shots in patterns.shots.values()])

@@ -18,7 +18,7 @@ from .channels import Step
 from .circuit import NoisyCircuit
 from .control import Condition, Jump
 from .draws import Draws
-from .engine import engine
+from .engine import engine, rows
 from .readout import write
 from .sampling import Pattern, Patterns
 from .saves import Sum, add
@@ -230,12 +230,9 @@ def probabilities(
     state: np.ndarray, qubits: Sequence[int], operators: Sequence[np.ndarray]
 ) -> np.ndarray:
     """How probable each Kraus operator on some qubits is in a state."""
-    total = state.size.bit_length() - 1
-    axes = [total - 1 - qubit for qubit in reversed(qubits)]
-    tensor = np.moveaxis(state.reshape([2] * total), axes, range(len(qubits)))
-    rows = np.ascontiguousarray(tensor).reshape(2 ** len(qubits), -1)
-    conjugated = rows.conj()
-    reduced = np.array([[(a * b).sum() for b in conjugated] for a in rows])
+    amplitudes = rows(state, qubits)
+    conjugated = amplitudes.conj()
+    reduced = np.array([[(a * b).sum() for b in conjugated] for a in amplitudes])
     every = np.array(operators)
     found: np.ndarray = ((every @ reduced) * every.conj()).sum(axis=(1, 2)).real
     return found.clip(0.0)
