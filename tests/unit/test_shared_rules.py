@@ -58,6 +58,18 @@ def test_a_channel_in_a_circuit_is_an_error_of_the_model():
     assert agrees(circuit, pauli_noise())
 
 
+def test_a_bit_has_the_value_that_was_written_last():
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    circuit.measure(0, 0)  # nothing happens to the qubit afterwards, but to the bit
+    circuit.measure(1, 0)
+    circuit.x(1)
+    circuit.measure(1, 1)
+    backend = AerSimulator(noise_sampling="shared")
+    assert backend.run(circuit, shots=50).result().get_counts() == {"10": 50}
+    assert agrees(circuit, pauli_noise())
+
+
 def test_what_is_saved_under_a_condition_is_refused():
     circuit = QuantumCircuit(1, 1)
     circuit.h(0)
