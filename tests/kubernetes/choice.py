@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from . import current, host, kind, minikube
-from .common import BUILD, KUBECONFIG, succeeds
+from .common import BUILD, KUBECONFIG, STATE, succeeds
 
 KINDS: dict[str, ModuleType] = {
     "host": host,
@@ -54,7 +54,8 @@ def load(archives: list[Path]) -> None:
 
 def chosen() -> str | None:
     """The kind that is up, or that an interrupted `up` began."""
-    return CHOSEN.read_text() if CHOSEN.exists() else None
+    name = CHOSEN.read_text() if CHOSEN.exists() else None
+    return None if name == "host" and not STATE.exists() else name
 
 
 def best() -> str:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import cgroups, control_plane, image, network, packages, pki
+from . import cgroups, claim, control_plane, image, network, packages, pki
 from .build import program
 from .common import KUBECONFIG, STATE, output, run, wait_for
 from .node import Node
@@ -28,6 +28,9 @@ def up() -> None:
     """Bring the cluster up, or what of it is not up."""
     if os.geteuid() != 0:
         raise SystemExit("CLUSTER=host needs root: it makes namespaces, cgroups and mounts.")
+    remove_abandoned()
+    claim.refuse_others()
+    claim.take()
     packages.install_for_cluster()
     install_programs()
     for node in NODES:
@@ -94,6 +97,13 @@ def down() -> None:
     if STATE.exists():
         shutil.rmtree(STATE)
     KUBECONFIG.unlink(missing_ok=True)
+
+
+def remove_abandoned() -> None:
+    """Take down what a run that was killed has left: with it, its releases and their pods."""
+    if claim.is_abandoned():
+        print("A host cluster is up that nobody looks after any more: it is taken down first.")
+        down()
 
 
 def kubectl(*arguments: object, quiet: bool = True) -> None:

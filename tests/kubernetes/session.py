@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
-from . import choice
+from . import choice, claim, host
 from .common import KUBECONFIG, ROOT
 
+PYTEST = [sys.executable, "-m", "pytest"]
 LEAVES_NOTHING = "tests/kubernetes/test_leaves_nothing.py"
 
 
@@ -24,10 +26,17 @@ def main() -> None:
     # what a CI sends that gives up; as it is, the cluster would stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Told to stop."))
     timings: dict[str, float] = {}
+    if words.cluster == "host":
+        host.remove_abandoned()
+        claim.refuse_others()
     was_up = choice.chosen() is not None
+    ours = words.cluster == "host" and not was_up
     try:
-        for name, command in steps(words.cluster, was_up, words.options).items():
-            run_timed(timings, name, command)
+        if ours:  # tested first, because it wants a host without a cluster
+            run_timed(timings, "up and down again", [*PYTEST, LEAVES_NOTHING])
+        with claim.session() if ours else nullcontext():
+            for name, command in steps(words.cluster, words.options).items():
+                run_timed(timings, name, command)
     finally:
         if not was_up:
             run_timed(timings, "cluster-down", ["make", "cluster-down"])
@@ -35,19 +44,15 @@ def main() -> None:
         print(f"Seconds: {each}; all told {sum(timings.values()):.0f}.", flush=True)
 
 
-def steps(cluster: str, was_up: bool, options: list[str]) -> dict[str, list[str]]:
+def steps(cluster: str, options: list[str]) -> dict[str, list[str]]:
     """The commands by what their timing is called."""
-    pytest = [sys.executable, "-m", "pytest"]
-    # tested first, because it wants a host without a cluster
-    trace = {"up and down again": [*pytest, LEAVES_NOTHING]} if cluster == "host" else {}
     tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
     return {
         "tools": ["make", "tools"],
-        **({} if was_up else trace),
         "cluster-up": ["make", "cluster-up", f"CLUSTER={cluster}"],
         "images": ["make", "images"],
         "load": ["make", "load"],
-        "tests": [*pytest, *tests, "--durations=10", *options],
+        "tests": [*PYTEST, *tests, "--durations=10", *options],
     }
 
 
