@@ -16,7 +16,6 @@ from aer_dask.runs import plan
 from aer_dask.runs.collect import Collector
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.run import Run
-from aer_dask.trajectories.engine import AerEngine
 from aer_dask.worker.execute import simulate
 from tests.circuits import (
     bell,
@@ -122,7 +121,7 @@ def test_a_pool_gives_the_shots_of_this_process():
     ("options", "what"),
     [
         ({"method": "density_matrix"}, 'method="density_matrix"'),
-        ({"precision": "single"}, 'precision="single"'),
+        ({"device": "GPU"}, 'device="GPU"'),
         ({"shots": 0}, "shots=0"),
     ],
 )
@@ -195,6 +194,20 @@ def test_averages_are_those_of_plain_aer_and_counts_come_with_them():
     assert shared().run(circuit, **options).result().data().keys() == {*found, "counts"}
 
 
+def test_single_precision_is_that_and_takes_half_the_memory():
+    circuit = volume(5)
+    circuit.save_probabilities(label="p")
+    options = {"shots": 2000, "memory": True}
+    double = shared().run(circuit, **options).result()
+    single = shared().run(circuit, precision="single", **options).result()
+    assert single.get_memory() == double.get_memory()
+    error = abs(single.data()["p"] - double.data()["p"]).max()
+    assert 0 < error < 1e-6
+    plans = [shared().plan(circuit, precision=p, **options) for p in ("double", "single")]
+    whole, half = (plan.experiments[0].trajectories.state_bytes for plan in plans)
+    assert half == pytest.approx(whole / 2, abs=1)
+
+
 @pytest.mark.parametrize("executor", [None, "a pool"])
 def test_primitives_share_trajectories_too(executor):
     options = {
@@ -244,8 +257,7 @@ def test_auto_takes_what_is_faster_for_each_circuit():
 
 
 def test_auto_leaves_to_aer_what_cannot_be_shared():
-    for options in ({"method": "density_matrix"}, {"precision": "single"}):
-        assert ways([volume(8)], pauli_noise(), shots=300, **options)[1] == ["aer"]
+    assert ways([volume(8)], pauli_noise(), shots=300, method="density_matrix")[1] == ["aer"]
     assert ways([volume(8)], None, shots=300)[1] == ["aer"]
     assert ways([volume(8)], readout_noise(), shots=300)[1] == ["aer"]
 
@@ -268,23 +280,3 @@ def test_plain_aer_is_the_default():
     assert AerSimulator(noise_model=pauli_noise()).run(bell()).result().results[0].metadata[
         "method"
     ] == "density_matrix"  # fmt: skip
-
-
-def test_aers_private_state_does_what_the_engine_asks_of_it():
-    engine = AerEngine(3)
-    begin = np.arange(8) + 1j
-    for _ in range(2):  # it can be used again
-        engine.load(begin)
-        engine.apply([2, 0], np.diag([1, 2, 3, 4 + 0j]) @ np.eye(4)[[1, 0, 2, 3]])
-        engine.apply([1], np.array([[0, 1], [0, 0]], complex))  # not unitary
-        found = engine.unload()
-        expected = np.zeros(8, complex)
-        for state in range(8):
-            low, middle, high = state & 1, state >> 1 & 1, state >> 2
-            pair = high + 2 * low
-            moved = {0: 1, 1: 0}.get(pair, pair)
-            if middle == 1:
-                where = (moved >> 1) + ((moved & 1) << 2)
-                expected[where] += (moved + 1) * begin[state]
-        assert np.array_equal(found, expected)
-    assert np.array_equal(begin, np.arange(8) + 1j)

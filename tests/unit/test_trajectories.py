@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit.classical import expr
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, Statevector
 from qiskit_aer import AerError
 from qiskit_aer.noise import (
     NoiseModel,
@@ -20,7 +20,7 @@ from aer_dask.compile import codec
 from aer_dask.compile.columns import KINDS
 from aer_dask.trajectories.circuit import NoisyCircuit
 from aer_dask.trajectories.draws import Draws
-from aer_dask.trajectories.engine import AerEngine, NumpyEngine, engine
+from aer_dask.trajectories.engine import AMPLITUDES, Engine, State
 from aer_dask.trajectories.readout import write
 from aer_dask.trajectories.rules import Rules
 from aer_dask.trajectories.sampling import sample
@@ -133,8 +133,7 @@ class Recorded(Traversal):
         self.states = {}
 
     def _draw(self, members):
-        state = self.states[min(shots[0] for _, shots in members)] = self._engine.unload()
-        self._engine.load(state)
+        self.states[min(shots[0] for _, shots in members)] = self._engine.unload()
         super()._draw(members)
 
 
@@ -153,7 +152,9 @@ def test_states_have_the_same_bits_however_patterns_are_cut(kind):
     whole, alone = states([members]), states([[member] for member in members])
     assert len(whole) > 10
     assert whole.keys() == alone.keys()
-    assert all(np.array_equal(whole[shot], alone[shot]) for shot in whole)
+    assert all(state.order == alone[shot].order for shot, state in whole.items())
+    assert all(np.array_equal(state.amplitudes, alone[shot].amplitudes)
+               for shot, state in whole.items())  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k.name not in ("measure", "reset")])
@@ -167,8 +168,8 @@ def test_gates_have_aers_matrices(kind):
     for qubit in range(3):
         circuit.u(*angles[10 + 3 * qubit : 13 + 3 * qubit], qubit)
     circuit.measure_all()
-    read, state = noisy(circuit, None), engine(3)
-    state.load(np.eye(8, dtype=complex)[0])
+    read, state = noisy(circuit, None), Engine(3)
+    state.load(State.ground(3, "double"))
     for block in read.blocks:
         for step in block.steps({}):
             state.apply(step.qubits, step.operators[0])
@@ -177,7 +178,7 @@ def test_gates_have_aers_matrices(kind):
     for number, measured in enumerate(read.measurements):
         write(bits, outcomes, (outcomes >> measured.qubit) & 1, number, measured, Draws(0, 0))
     found = np.zeros(8)
-    found[bits @ [1, 2, 4]] = abs(state.unload()) ** 2
+    found[bits @ [1, 2, 4]] = abs(state.state.vector()) ** 2
     circuit.remove_final_measurements()
     circuit.save_statevector()
     state = plain(method="statevector").run(circuit).result().get_statevector()
@@ -436,27 +437,35 @@ def test_random_circuits_have_the_right_distribution(circuit, noise, seed):
 
 
 def test_a_product_has_the_same_bits_with_any_number_of_threads():
-    begin = np.random.default_rng(1).normal(size=2**16) + 1j
+    begin = State(np.random.default_rng(1).normal(size=2**18) + 1j, tuple(range(18)))
     states = []
-    for threads in (1, 2):
-        state = AerEngine(16, threads)
-        state.load(begin)
-        for qubits in ([3, 12], [15, 0], [7]):
-            state.apply(qubits, unitary(len(qubits), 7))
-        states.append(state.unload())
-    assert np.array_equal(*states)
+    for threads in (1, 2, 3):
+        engine = Engine(18, threads)
+        engine.load(begin)
+        for qubits in ((3, 12), (15, 0), (7,)):
+            engine.apply(qubits, unitary(len(qubits), 7))
+        states.append(engine.unload())
+    assert all(np.array_equal(states[0].amplitudes, other.amplitudes) for other in states)
 
 
-def test_both_engines_compute_the_same_products():
-    begin = np.random.default_rng(1).normal(size=2**5) + 1j
-    found = []
-    for kind in (AerEngine, NumpyEngine):
-        state = kind(5)
-        for _ in range(2):  # it can be used again
-            state.load(begin)
-            for qubits in ([3, 1], [0, 4], [2], [4, 0, 3]):
-                state.apply(qubits, unitary(len(qubits), 7))
-            state.apply([1], np.array([[0, 1], [0, 0]], complex))  # not unitary
-            found.append(state.unload())
-    assert all(np.allclose(found[0], other, atol=1e-14, rtol=0) for other in found)
-    assert np.array_equal(begin.imag, np.ones(32))
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("width", [1, 4, 9, 15])
+def test_a_state_is_multiplied_as_qiskit_does_it(width, precision):
+    generator = np.random.default_rng(width)
+    order = tuple(generator.permutation(width).tolist())
+    engine = Engine(width, 1, precision)
+    amplitudes = generator.normal(size=2**width) + 1j
+    begin = State(amplitudes.astype(AMPLITUDES[precision]), order)
+    for _ in range(2):  # it can be used again
+        engine.load(begin)
+        expected = Statevector(begin.vector())
+        for number in range(8):
+            qubits = tuple(generator.permutation(width)[: 1 + number % min(width, 3)].tolist())
+            matrix = unitary(len(qubits), number) * 1.5  # not unitary
+            engine.apply(qubits, matrix)
+            expected = expected.evolve(Operator(matrix), qubits)
+        found = engine.state.vector()
+        assert found.dtype == AMPLITUDES[precision]
+        digits = {"double": 1e-12, "single": 1e-4}[precision]
+        assert np.allclose(found, expected.data, atol=abs(expected.data).max() * digits, rtol=0)
+    assert np.array_equal(begin.amplitudes.imag, np.ones(2**width))

@@ -31,7 +31,7 @@ _MOST_BYTES = 2**30
 _ALLOWED: dict[str, tuple[Any, ...]] = {
     "method": (None, "automatic", "statevector"),
     "device": (None, "CPU"),
-    "precision": (None, "double"),
+    "precision": (None, "double", "single"),
 }
 
 
@@ -90,7 +90,8 @@ class NoiseSampling:
                 raise refusal(f"{name}={value!r}")
         if self._batch.shots < 1:
             raise refusal(f"shots={self._batch.shots}")
-        return forecast(NoisyCircuit.of(program, self._rules), self._batch.shots)
+        precision = self._batch.config.get("precision") or "double"
+        return forecast(NoisyCircuit.of(program, self._rules), self._batch.shots, precision)
 
     @cached_property
     def _rules(self) -> Rules:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, reduce
 from itertools import accumulate, count
 from typing import NamedTuple
 
@@ -57,10 +57,12 @@ class Block:
                 first one.
         """
         if len(outcomes) == 1 and self._around:
-            ((number, outcome),) = outcomes.items()
-            before, after = self._around[number]
-            places, mixture = self.sites[number]
-            return self._joined([before, *_on(places, mixture[outcome]), after])
+            ((number, which),) = outcomes.items()
+            (places, mixture), before, after = self._around[number]
+            if mixture[which].has_choice:
+                within = _on(places, mixture[which])
+                return self._joined([self._whole(before), *within, self._whole(after)])
+            return (Step(self.qubits, (after @ self._matrix(places, mixture[which]) @ before,)),)
         return self._joined(self._each(outcomes))
 
     def _joined(self, steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -87,28 +89,29 @@ class Block:
     def _whole(self, matrix: np.ndarray) -> Step:
         return Step(tuple(range(len(self.qubits))), (matrix,))
 
+    def _matrix(self, places: Sequence[int], outcome: Outcome) -> np.ndarray:
+        """What an outcome without choices on some places does to all of them."""
+        width = len(self.qubits)
+        matrices = [embedded(s.operators[0], s.qubits, width) for s in _on(places, outcome)]
+        return reduce(lambda product, matrix: matrix @ product, matrices or [np.eye(2**width)])
+
     @cached_property
-    def _around(self) -> list[tuple[Step, Step]]:
-        """What comes before and after each site where all others have their first outcome.
+    def _around(self) -> list[tuple[Site, np.ndarray, np.ndarray]]:
+        """Each site, and what comes before and after it if all others have their first outcome.
 
         Nothing if something of that is a choice.
         """
         if any(site.mixture[0].has_choice for site in self.sites):
             return []
-        identity = np.eye(2 ** len(self.qubits), dtype=complex)
-
-        def first(part: np.ndarray | Site) -> np.ndarray:
-            if isinstance(part, np.ndarray):
-                return part
-            joined = self._joined(_on(part.places, part.mixture[0]))
-            return joined[0].operators[0] if joined else identity
-
-        matrices = list(map(first, self.parts))
-        before = accumulate(matrices, lambda product, matrix: matrix @ product, initial=identity)
-        after = accumulate(matrices[:0:-1], lambda product, matrix: product @ matrix,
-                           initial=identity)  # fmt: skip
-        pairs = zip(self.parts, before, [*after][::-1], strict=False)
-        return [(self._whole(b), self._whole(a)) for part, b, a in pairs if isinstance(part, Site)]
+        matrices = [
+            self._matrix(part.places, part.mixture[0]) if isinstance(part, Site) else part
+            for part in self.parts
+        ]
+        products = {"initial": np.eye(2 ** len(self.qubits), dtype=complex)}
+        befores = accumulate(matrices, lambda product, matrix: matrix @ product, **products)
+        afters = accumulate(matrices[:0:-1], lambda product, matrix: product @ matrix, **products)
+        around = zip(self.parts, befores, [*afters][::-1], strict=False)
+        return [(part, before, after) for part, before, after in around if isinstance(part, Site)]
 
 
 def _on(places: Sequence[int], outcome: Outcome) -> Iterator[Step]:
@@ -169,9 +172,15 @@ def embedded(matrix: np.ndarray, places: Sequence[int], width: int) -> np.ndarra
     """
     if tuple(places) == tuple(range(width)):
         return matrix
-    size = len(places)
-    # an identity whose row index is one axis for each qubit, the last qubit first
-    identity = np.eye(2**width, dtype=complex).reshape([2] * width + [2**width])
-    axes = [width - 1 - place for place in reversed(places)]
-    product = np.tensordot(matrix.reshape([2] * 2 * size), identity, (range(size, 2 * size), axes))
-    return np.moveaxis(product, range(size), axes).reshape(2**width, 2**width)
+    values, others_agree = _digits(tuple(places), width)
+    found: np.ndarray = matrix[values[:, None], values] * others_agree
+    return found
+
+
+@cache
+def _digits(places: tuple[int, ...], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each value of all qubits that of some; for each two, whether the others are the same."""
+    every = np.arange(2**width)
+    values = sum((every >> place & 1) << number for number, place in enumerate(places))
+    others = every & ~sum(1 << place for place in places)
+    return np.asarray(values), others[:, None] == others

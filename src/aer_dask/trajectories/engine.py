@@ -1,131 +1,184 @@
-"""A state that matrices are applied to: an array of numpy's for few qubits, else Aer's own state.
+"""A state vector, and its products with matrices on a few qubits.
 
-``AerStateWrapper`` is private to qiskit-aer; what ``AerState`` is made of. Nothing else in the
-package touches it. To hand a state to it and take it back costs more than a small state does.
+A product takes the amplitudes in an order in which its qubits come first, and leaves them so: to
+put them back would take as long again. So the order that they are in is part of a state. It follows
+from the products alone, and with it every rounding.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property, partial
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
-from qiskit_aer.backends.controller_wrappers import AerStateWrapper
 
-#: The largest states that numpy is faster with; Aer has threads for larger ones.
-MOST_QUBITS_OF_NUMPY = 14
-#: Multiplications that OpenBLAS does with one thread.
-_ONE_THREAD = 2**15
-#: No fusion: which gates are fused would depend on what is simulated before and after them.
-_CONFIGURATION = {
-    "method": "statevector",
-    "device": "CPU",
-    "precision": "double",
-    "fusion_enable": "false",
+#: The amplitudes, by Aer's option ``precision``.
+AMPLITUDES: dict[str, np.dtype[Any]] = {
+    "double": np.dtype(np.complex128),
+    "single": np.dtype(np.complex64),
 }
+#: Multiplications, as a power of two, that OpenBLAS does with one thread. To start its threads,
+#: and to wait for all of them on a busy machine, takes up to a hundred times as long.
+_ONE_THREAD = 15
+#: Tables of a product from which on threads of ours are worth it.
+_MANY_TABLES = 32
+#: Products that are kept prepared.
+_MOST_PRODUCTS = 10_000
 
 
-class Engine(Protocol):
-    """A state vector of some qubits, which is there between :meth:`load` and :meth:`unload`."""
+class State(NamedTuple):
+    """2**num_qubits amplitudes, and the qubits whose values are the digits of their places.
 
-    def load(self, amplitudes: np.ndarray) -> None:
-        """Begin with a state, which stays as it is: 2**num_qubits amplitudes, little-endian."""
-
-    def apply(self, qubits: Sequence[int], matrix: np.ndarray) -> None:
-        """Multiply by a matrix, unitary or not, that is little-endian in the qubits."""
-
-    def unload(self) -> np.ndarray:
-        """Take the state out; nothing is loaded from then on."""
-
-
-def engine(num_qubits: int, threads: int = 1) -> Engine:
-    """An engine for so many qubits.
-
-    A product has the same bits with any number of threads: each amplitude is computed by one.
-
-    Args:
-        num_qubits: of the states.
-        threads: of OpenMP, from 15 qubits on; 0 for as many as there are.
+    The most significant digit comes first: ``order`` is 2, 1, 0 where they are little-endian.
     """
-    if num_qubits <= MOST_QUBITS_OF_NUMPY:
-        return NumpyEngine(num_qubits)
-    return AerEngine(num_qubits, threads)
+
+    amplitudes: np.ndarray
+    order: tuple[int, ...]
+
+    @classmethod
+    def ground(cls, num_qubits: int, precision: str) -> State:
+        """All qubits are zero."""
+        amplitudes = np.zeros(2**num_qubits, AMPLITUDES[precision])
+        amplitudes[0] = 1.0
+        return cls(amplitudes, tuple(range(num_qubits))[::-1])
+
+    def rows(self, qubits: Sequence[int]) -> np.ndarray:
+        """The amplitudes, a row for each value of some qubits, little-endian in these."""
+        axes = [self.order.index(qubit) for qubit in reversed(qubits)]
+        rest = [axis for axis in range(len(self.order)) if axis not in axes]
+        tensor = self.amplitudes.reshape([2] * len(self.order)).transpose(axes + rest)
+        return tensor.reshape(2 ** len(qubits), -1)
+
+    def vector(self) -> np.ndarray:
+        """The amplitudes, little-endian."""
+        return self.rows(range(len(self.order))).ravel()
 
 
-def rows(values: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
-    """What stands at the places of amplitudes, a row for each value of some qubits."""
-    total = len(values).bit_length() - 1
-    axes = [total - 1 - qubit for qubit in reversed(qubits)]
-    tensor = np.moveaxis(values.reshape([2] * total), axes, range(len(qubits)))
-    return np.ascontiguousarray(tensor).reshape(2 ** len(qubits), -1)
-
-
-class NumpyEngine:
-    """An :class:`Engine` for few qubits.
+class Engine:
+    """Multiplies a state that was loaded.
 
     Its arrays are used again and again: memory that is given back and asked for anew comes page by
     page, which takes longer than the multiplication.
+
+    Args:
+        num_qubits: of the state.
+        threads: to multiply large states with; 0 for as many as there are CPUs. A product has the
+            same bits with any number of them: each amplitude is computed by one.
+        precision: of the amplitudes, ``"double"`` or ``"single"``.
     """
 
-    def __init__(self, num_qubits: int) -> None:
-        self._num_qubits = num_qubits
-        self._places: dict[tuple[int, ...], np.ndarray] = {}
-        self._tables: dict[tuple[int, ...], np.ndarray] = {}
-        self._state = np.empty(2**num_qubits, complex)
+    def __init__(self, num_qubits: int, threads: int = 1, precision: str = "double") -> None:
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._dtype = AMPLITUDES[precision]
+        self._arrays = [np.empty(2**num_qubits, self._dtype) for _ in range(2)]
+        self._now = 0  # which of them has the state
+        self._order: tuple[int, ...] = ()
+        self._products: dict[tuple[tuple[int, ...], tuple[int, ...]], _Product] = {}
+        self._tables: dict[tuple[int, int], list[np.ndarray]] = {}
 
-    def load(self, amplitudes: np.ndarray) -> None:
-        """As :meth:`Engine.load`."""
-        np.copyto(self._state, amplitudes)
+    def load(self, state: State) -> None:
+        """Begin with a state, which stays as it is."""
+        np.copyto(self._arrays[self._now], state.amplitudes)
+        self._order = state.order
 
-    def apply(self, qubits: Sequence[int], matrix: np.ndarray) -> None:
-        """As :meth:`Engine.apply`."""
-        places = self._rows(tuple(qubits))
-        if places.shape not in self._tables:
-            self._tables[places.shape] = np.empty((2, *places.shape), complex)
-        before, after = self._tables[places.shape]
-        np.take(self._state, places, out=before, mode="clip")  # "raise" would make a copy
-        np.matmul(matrix, before, out=after)
-        self._state[places] = after
+    @property
+    def state(self) -> State:
+        """What was loaded, multiplied by all that was applied; written over by what comes next."""
+        return State(self._arrays[self._now], self._order)
 
-    def unload(self) -> np.ndarray:
-        """As :meth:`Engine.unload`."""
-        return self._state.copy()
+    def unload(self) -> State:
+        """A copy of the state."""
+        return State(self._arrays[self._now].copy(), self._order)
 
-    def _rows(self, qubits: tuple[int, ...]) -> np.ndarray:
-        """For each value of the qubits a row: the places of the amplitudes that have it.
+    def apply(self, qubits: tuple[int, ...], matrix: np.ndarray) -> None:
+        """Multiply by a matrix, unitary or not, that is little-endian in the qubits."""
+        key = self._order, qubits
+        product = self._products.get(key) or self._prepared(*key)
+        before, after = product.before[self._now], product.after[self._now]
+        matrix = np.asarray(matrix, self._dtype)
+        if len(product.places) < _MANY_TABLES or self._threads == 1:
+            _multiply(matrix, before, after, product.places, product.tables[0])
+        else:
+            every = range(self._threads)
+            places = [product.places[first :: self._threads] for first in every]
+            some = partial(_multiply, matrix, before, after)
+            list(self._pool.map(some, places, product.tables))
+        self._now, self._order = 1 - self._now, product.order
 
-        In several tables, where OpenBLAS would take threads for a single one: to start them, and to
-        wait for all of them on a busy machine, takes up to a hundred times as long.
-        """
-        if qubits not in self._places:
-            places = rows(np.arange(2**self._num_qubits), qubits)
-            tables = max(1, len(places) * places.size // _ONE_THREAD)
-            tabled = places.reshape(len(places), tables, -1)
-            self._places[qubits] = tabled.swapaxes(0, 1).copy()
-        return self._places[qubits]
+    def _prepared(self, order: tuple[int, ...], qubits: tuple[int, ...]) -> _Product:
+        """A product on some qubits of a state that is in some order."""
+        if len(self._products) >= _MOST_PRODUCTS:
+            self._products.clear()
+        rows = 2 ** len(qubits)
+        first = [order.index(qubit) for qubit in reversed(qubits)]
+        # to copy long runs is faster
+        runs = sorted(_runs([a for a in range(len(order)) if a not in first]), key=len)
+        rest = [*chain.from_iterable(runs)]
+        cut = min(max(0, len(first) + len(order) - _ONE_THREAD), len(rest))
+        shape = (rows, 2 ** (len(rest) - cut))
+        if shape not in self._tables:
+            self._tables[shape] = [np.empty(shape, self._dtype) for _ in range(self._threads)]
+        axes = rest[:cut] + first + rest[cut:]
+        product = _Product(
+            before=[a.reshape([2] * len(order)).transpose(axes) for a in self._arrays],
+            after=[a.reshape(rows, *[2] * cut, -1).transpose(*range(1, cut + 1), 0, cut + 1)
+                   for a in reversed(self._arrays)],
+            places=_places(cut),
+            tables=[(t.reshape([2] * (len(order) - cut)), t) for t in self._tables[shape]],
+            order=tuple(order[axis] for axis in first + rest),
+        )  # fmt: skip
+        self._products[order, qubits] = product
+        return product
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="aer-dask-product")
 
 
-class AerEngine:
-    """An :class:`Engine` for many qubits."""
+class _Product(NamedTuple):
+    """A product on some qubits of a state in some order.
 
-    def __init__(self, num_qubits: int, threads: int = 1) -> None:
-        self._num_qubits = num_qubits
-        self._native = AerStateWrapper()
-        for name, value in _CONFIGURATION.items():
-            self._native.configure(name, value)
-        self._native.configure("max_parallel_threads", str(threads))
+    ``before`` and ``after`` have the amplitudes, by the array in which they are before: views whose
+    first axes say which part it is that is multiplied at a time. ``places`` are those of the parts.
+    ``tables`` are what a part is put in order in, one for each thread: with an axis for each qubit,
+    and as a matrix. ``order`` is that of the state after it.
+    """
 
-    def load(self, amplitudes: np.ndarray) -> None:
-        """As :meth:`Engine.load`."""
-        self._native.initialize_statevector(self._num_qubits, amplitudes, True)
+    before: list[np.ndarray]
+    after: list[np.ndarray]
+    places: list[tuple[int, ...]]
+    tables: list[tuple[np.ndarray, np.ndarray]]
+    order: tuple[int, ...]
 
-    def apply(self, qubits: Sequence[int], matrix: np.ndarray) -> None:
-        """As :meth:`Engine.apply`."""
-        self._native.apply_unitary(qubits, matrix)
 
-    def unload(self) -> np.ndarray:
-        """As :meth:`Engine.unload`."""
-        self._native.flush()
-        amplitudes: np.ndarray = self._native.move_to_ndarray()
-        self._native.clear()
-        return amplitudes
+def _multiply(
+    matrix: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    places: list[tuple[int, ...]],
+    table: tuple[np.ndarray, np.ndarray],
+) -> None:
+    axes, columns = table
+    for place in places:
+        np.copyto(axes, before[place])
+        np.matmul(matrix, columns, out=after[place])
+
+
+@cache
+def _places(axes: int) -> list[tuple[int, ...]]:
+    return list(np.ndindex(*[2] * axes))
+
+
+def _runs(axes: list[int]) -> list[list[int]]:
+    """Axes that follow one another without a gap, which are as good as a single one."""
+    runs: list[list[int]] = []
+    for axis in axes:
+        if runs and runs[-1][-1] == axis - 1:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return runs

@@ -11,15 +11,15 @@ import numpy as np
 from .blocks import Block
 from .circuit import NoisyCircuit
 from .control import Control
+from .engine import AMPLITUDES
 
-#: Seconds of a block and of a final state: fixed part, and part per amplitude, fitted to 52 runs of
-#: 4 to 16 qubits on one core of 2026.
-_BLOCK, _LEAF = (1e-6, 4.3e-9), (1.3e-4, 7e-9)
-#: The same of a choice by the state.
-_CHOICE = (1.1e-4, 2e-8)
+#: Seconds of a block: fixed part, and part per amplitude, fitted to 60 runs of 4 to 16 qubits on
+#: one core of 2026.
+_BLOCK = {"double": (5e-6, 3.1e-9), "single": (5e-6, 2.1e-9)}
+#: The same of a final state, with what was drawn to come to it, and of a choice by the state.
+_LEAF, _CHOICE = (6e-5, 4e-9), (9e-5, 2e-8)
 #: Seconds to read an operation, and to draw a fault.
 READ, _DRAW = 4.5e-5, 1e-6
-_COMPLEX = 16
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Forecast:
     state_bytes: int
 
 
-def forecast(circuit: NoisyCircuit, shots: int) -> Forecast:
+def forecast(circuit: NoisyCircuit, shots: int, precision: str = "double") -> Forecast:
     """Predict what the shots of a circuit take.
 
     Patterns of a single fault are counted exactly; all others are taken for different ones.
@@ -64,6 +64,7 @@ def forecast(circuit: NoisyCircuit, shots: int) -> Forecast:
     choices = float(states @ [len(_choices(block)) for block in circuit.blocks])
     choices += shots * _rare_choices(circuit)
     faults, amplitudes = float(rates[-1]), 2.0**circuit.num_qubits
+    fixed, per_amplitude = _BLOCK[precision]
     return Forecast(
         qubits=circuit.num_qubits,
         blocks=total,
@@ -73,12 +74,13 @@ def forecast(circuit: NoisyCircuit, shots: int) -> Forecast:
         choice=choice_probability(circuit),
         bits=circuit.num_bits,
         is_measured=bool(circuit.measurements),
-        seconds=work * (_BLOCK[0] + _BLOCK[1] * amplitudes)
+        seconds=work * (fixed + per_amplitude * amplitudes)
         + leaves * (_LEAF[0] + _LEAF[1] * amplitudes) * (1 + len(circuit.averages))
         + choices * (_CHOICE[0] + _CHOICE[1] * amplitudes)
         + circuit.operations * READ + shots * (1 + faults) * _DRAW,
         state_bytes=math.ceil(
-            _COMPLEX * amplitudes * (4 + faults + 3 * math.sqrt(faults) + math.log2(ways[-1]))
+            AMPLITUDES[precision].itemsize * amplitudes
+            * (4 + faults + 3 * math.sqrt(faults) + math.log2(ways[-1]))
         ),
     )  # fmt: skip
 

@@ -20,8 +20,8 @@ from .draws import Draws
 
 #: Faults of one shot, by number, in the order of their blocks.
 Pattern = tuple[int, ...]
-#: Digits to which two matrices must agree to be the same.
-_DIGITS = 10
+#: Two matrices are the same whose entries are at the same multiples of the inverse of this.
+_EQUAL = 1e10
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Faults:
 
     def __init__(self, circuit: NoisyCircuit, ideal: tuple[tuple[Step, ...], ...]) -> None:
         self.faults: list[Fault] = []
-        self._circuit, self._ideal = circuit, ideal
+        self._circuit, self._ideal = circuit, list(map(_key, ideal))
         self._first_sites = np.searchsorted(circuit.site_blocks, np.arange(len(ideal))).tolist()
         self._known: dict[tuple[tuple[int, int], ...], int | None] = {}
         self._equal: dict[tuple[int, bytes], int] = {}
@@ -164,7 +164,7 @@ class _Faults:
         first = self._first_sites[block]
         steps = self._circuit.blocks[block].steps({s - first: o for s, o in outcomes})
         if (key := _key(steps)) is not None:
-            if key == _key(self._ideal[block]):
+            if key == self._ideal[block]:
                 return None
             if (block, key) in self._equal:
                 return self._equal[block, key]
@@ -179,6 +179,5 @@ def _key(steps: tuple[Step, ...]) -> bytes | None:
         return None
     matrix = steps[0].operators[0]
     # the first entry that is not small is in the same place in all of them
-    large = matrix.flat[np.argmax(abs(matrix) > 0.1)]
-    rounded = np.round(matrix * (abs(large) / large), _DIGITS)
-    return (rounded + 0.0).tobytes()  # no -0.0
+    large = next(entry for entry in matrix.ravel().tolist() if abs(entry) > 0.1)
+    return (np.rint(matrix * (abs(large) / large * _EQUAL)) + 0.0).tobytes()  # no -0.0

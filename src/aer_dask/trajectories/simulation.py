@@ -45,6 +45,7 @@ def simulate(
     part: int = 0,
     parts: int = 1,
     threads: int = 1,
+    precision: str = "double",
 ) -> Shots:
     """Simulate the shots of a circuit, or one of several parts of about equal work.
 
@@ -54,10 +55,11 @@ def simulate(
         draws: the random numbers of the experiment, with which the patterns were drawn.
         part: which part, counted from 0.
         parts: how many there are.
-        threads: of OpenMP; 0 for as many as there are.
+        threads: to multiply with; 0 for as many as there are CPUs.
+        precision: of the amplitudes, as Aer's option says.
     """
     members = cut(circuit, patterns, parts)[part]
-    traversal = Traversal(circuit, patterns, draws, threads)
+    traversal = Traversal(circuit, patterns, draws, threads, precision)
     indices = traversal.walk(members)
     # each pattern counts where its first shot is
     begun = sum(bool(patterns.shots[pattern][0] == shots[0]) for pattern, shots in members)

@@ -18,7 +18,7 @@ from .channels import Step
 from .circuit import NoisyCircuit
 from .control import Condition, Jump
 from .draws import Draws
-from .engine import engine, rows
+from .engine import Engine, State
 from .readout import write
 from .sampling import Pattern, Patterns
 from .saves import Sum, add
@@ -42,7 +42,7 @@ class _Node(NamedTuple):
     members' patterns agree in their first ``depth`` faults, and have no others before ``block``.
     """
 
-    state: np.ndarray
+    state: State
     steps: Sequence[Step]
     block: int
     depth: int
@@ -59,18 +59,26 @@ class Traversal:
         circuit: whose shots they are.
         patterns: all of them, with the faults they are made of.
         draws: the random numbers of the experiment.
-        threads: of OpenMP; 0 for as many as there are.
+        threads: to multiply with; 0 for as many as there are CPUs.
+        precision: of the amplitudes.
     """
 
     def __init__(
-        self, circuit: NoisyCircuit, patterns: Patterns, draws: Draws, threads: int = 1
+        self,
+        circuit: NoisyCircuit,
+        patterns: Patterns,
+        draws: Draws,
+        threads: int = 1,
+        precision: str = "double",
     ) -> None:
         self.statistics = Statistics()
         self.sums: dict[str, Sum] = {}
         self.bits = np.zeros((patterns.size, circuit.num_bits), np.uint8)
         self._circuit, self._draws = circuit, draws
         self._ideal, self._faults = patterns.ideal, patterns.faults
-        self._engine = engine(circuit.num_qubits, threads)
+        self._products = [*map(_product, patterns.ideal), None]
+        self._engine = Engine(circuit.num_qubits, threads, precision)
+        self._ground = State.ground(circuit.num_qubits, precision)
         self._numbers = draws.uniform("measurement", np.arange(patterns.size))
         self._stack: list[_Node] = []
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []
@@ -86,9 +94,7 @@ class Traversal:
         """
         if not members:
             return np.empty(0, int)
-        ground = np.zeros(2**self._circuit.num_qubits, complex)
-        ground[0] = 1.0
-        self._stack = [_Node(ground, (), 0, 0, members)]
+        self._stack = [_Node(self._ground, (), 0, 0, members)]
         while self._stack:
             self._descend(self._stack.pop())
         shots, outcomes = map(np.concatenate, zip(*self._drawn, strict=True))
@@ -110,6 +116,11 @@ class Traversal:
                     self._choose(begun)
                     return
                 self._engine.apply(step.qubits, step.operators[0])
+            # most of a walk is this: nothing is decided, and nobody leaves
+            while block != following and (product := self._products[block]):
+                self._engine.apply(*product)
+                block += 1
+                self.statistics.blocks += 1
             if block == len(self._ideal):
                 self._draw(members)
                 return
@@ -213,26 +224,33 @@ class Traversal:
 
     def _draw(self, members: Members) -> None:
         """Outcomes of shots from the final state."""
-        state = self._engine.unload()
+        state = self._engine.state.vector()
         shots = np.concatenate([shots for _, shots in members])
         add(self.sums, self._circuit.averages, state, len(shots))
         self.statistics.leaves += 1
         if not self._circuit.is_sampled:
             self._drawn.append((shots, np.zeros_like(shots)))
             return
-        sums = np.cumsum(state.real**2 + state.imag**2)
+        sums = np.cumsum(state.real**2 + state.imag**2, dtype=float)
         numbers = self._numbers[shots] * sums[-1]
         outcomes = np.minimum(np.searchsorted(sums, numbers, side="right"), len(sums) - 1)
         self._drawn.append((shots, outcomes))
 
 
+def _product(steps: Sequence[Step]) -> tuple[tuple[int, ...], np.ndarray] | None:
+    """A block that is a single matrix: its qubits and the matrix."""
+    if len(steps) != 1 or steps[0].is_choice:
+        return None
+    return steps[0].qubits, steps[0].operators[0]
+
+
 def probabilities(
-    state: np.ndarray, qubits: Sequence[int], operators: Sequence[np.ndarray]
+    state: State, qubits: Sequence[int], operators: Sequence[np.ndarray]
 ) -> np.ndarray:
     """How probable each Kraus operator on some qubits is in a state."""
-    amplitudes = rows(state, qubits)
+    amplitudes = state.rows(qubits)
     conjugated = amplitudes.conj()
-    reduced = np.array([[(a * b).sum() for b in conjugated] for a in amplitudes])
+    reduced = np.array([[(a * b).sum(dtype=complex) for b in conjugated] for a in amplitudes])
     every = np.array(operators)
     found: np.ndarray = ((every @ reduced) * every.conj()).sum(axis=(1, 2)).real
     return found.clip(0.0)

@@ -55,7 +55,7 @@ def _output(
     config, _ = batches(shared)[call.batch]
     options = {**limits, **config}
     if isinstance(call, TrajectoryCall):
-        return trajectories.simulate(call, shared, options.get("max_parallel_threads") or 0)
+        return trajectories.simulate(call, shared, options)
     return _call(call, options, shared)
 
 

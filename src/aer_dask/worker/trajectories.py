@@ -16,18 +16,21 @@ from ..trajectories.sampling import Patterns, sample
 from .batches import batches
 
 
-def simulate(call: TrajectoryCall, shared: bytes, threads: int) -> dict[str, Any]:
+def simulate(call: TrajectoryCall, shared: bytes, options: dict[str, Any]) -> dict[str, Any]:
     """Simulate a part of the shots of a circuit.
 
     Args:
         call: which part of which circuit.
         shared: options and noise models of the run, encoded.
-        threads: of OpenMP; 0 for as many as there are.
+        options: of the run, of which ``max_parallel_threads`` and ``precision`` apply.
     """
     begun = time.perf_counter()
     draws = Draws(call.seed, call.ordinal)
     circuit, patterns = _drawn(call.program, call.shots, draws, shared, call.batch)
-    shots = simulation.simulate(circuit, patterns, draws, call.part, call.parts, threads)
+    threads, precision = options.get("max_parallel_threads"), options.get("precision")
+    shots = simulation.simulate(
+        circuit, patterns, draws, call.part, call.parts, threads or 0, precision or "double"
+    )
     seconds = time.perf_counter() - begun
     return {
         "results": [results.of_part(shots, seconds)],
