@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clusters.embedded import EmbeddedCluster
+    from .clusters.helm import HelmCluster
     from .errors import (
         AerDaskError,
         ExecutorError,
         InsufficientMemoryError,
+        ReleaseError,
         VersionMismatchError,
         WorkerLostError,
     )
@@ -35,10 +37,12 @@ _HOMES = {
     "EmbeddedCluster": "clusters.embedded",
     "EstimatorV2": "primitives",
     "ExecutorError": "errors",
+    "HelmCluster": "clusters.helm",
     "InsufficientMemoryError": "errors",
     "JobCancelledError": "jobs.errors",
     "JobTimeoutError": "jobs.errors",
     "Plan": "runs.plan",
+    "ReleaseError": "errors",
     "SamplerV2": "primitives",
     "VersionMismatchError": "errors",
     "WorkerLostError": "errors",
@@ -51,10 +55,12 @@ __all__ = [
     "EmbeddedCluster",
     "EstimatorV2",
     "ExecutorError",
+    "HelmCluster",
     "InsufficientMemoryError",
     "JobCancelledError",
     "JobTimeoutError",
     "Plan",
+    "ReleaseError",
     "SamplerV2",
     "VersionMismatchError",
     "WorkerLostError",

@@ -70,10 +70,11 @@ def test_no_pod_holds_a_service_account_token_and_there_are_no_rules(default: Ma
     assert not {"Role", "RoleBinding", "ClusterRole"} & {m["kind"] for m in default.values()}
 
 
-def test_with_rules_only_jupyter_holds_a_token() -> None:
+@pytest.mark.parametrize("rules", ["create", "scaling"])
+def test_with_rules_only_jupyter_holds_a_token(rules: str) -> None:
     holders = [
         key
-        for key, pod in pods(render({"jupyter.rbac.create": True})).items()
+        for key, pod in pods(render({f"jupyter.rbac.{rules}": True})).items()
         if pod["automountServiceAccountToken"]
     ]
     assert holders == ["Deployment/jupyter"]

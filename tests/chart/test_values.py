@@ -227,6 +227,8 @@ CASES = [
     case("jupyter.rbac.create", True, "mounts a token of its own account",
          f"Deployment/jupyter {SPEC}",
          {"automountServiceAccountToken": True, "serviceAccountName": "aer-aer-dask-jupyter"}),
+    case("jupyter.rbac.scaling", True, "names the workers that it may scale",
+         "Role/jupyter rules.1.resourceNames", ["aer-aer-dask-worker-default"]),
     case("jupyter.rbac.rules", [{"resources": ["jobs"]}], "are the rules of its Role",
          "Role/jupyter rules", [{"resources": ["jobs"]}], **{"jupyter.rbac.create": True}),
     case("jupyter.ingress.enabled", True, "publishes it",

@@ -5,6 +5,8 @@ A test compares this list with what the chart renders (tests/chart).
 
 from __future__ import annotations
 
+#: The environment variable by which the chart tells a notebook of which release it is.
+OWN_RELEASE = "AER_DASK_RELEASE"
 #: Flags of every worker: one simulation at a time, which may use all of the worker's threads.
 WORKER_FLAGS = (
     "--nthreads", "1", "--preload", "aer_dask.worker", "--preload-nanny", "aer_dask.worker",

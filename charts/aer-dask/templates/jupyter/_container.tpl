@@ -1,4 +1,32 @@
 {{/*
+What HelmCluster asks of the API server to scale the workers of its release: their Deployments and
+autoscalers by name. What is listed or made has no name in a rule, and pods have names of their own.
+*/}}
+{{- define "aer-dask.jupyter.scalingRules" -}}
+{{- $names := list -}}
+{{- range $group := keys .Values.workerGroups | sortAlpha -}}
+{{- $names = append $names (include "aer-dask.worker.name" (dict "root" $ "group" $group)) -}}
+{{- end -}}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [list]
+- apiGroups: [apps]
+  resources: [deployments]
+  resourceNames: {{ toJson $names }}
+  verbs: [get, patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, create]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  resourceNames: {{ toJson $names }}
+  verbs: [get, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, patch]
+{{- end }}
+
+{{/*
 What is particular to JupyterLab's container. The scheduler's dashboard, which knows no login, is
 reached through JupyterLab's proxy and so behind its token.
 */}}
@@ -23,11 +51,14 @@ env:
   # the address that Client() connects to when none is given
   - name: DASK_SCHEDULER_ADDRESS
     value: {{ include "aer-dask.scheduler.address" .root }}
+  # and the release that HelmCluster() takes
+  - name: AER_DASK_RELEASE
+    value: {{ .root.Release.Name }}
   - name: DASK_DISTRIBUTED__DASHBOARD__LINK
     value: {{ $jupyter.baseUrl }}proxy/{host}:{port}/status
 ports:
   http: 8888
-{{- if $jupyter.rbac.create }}
+{{- if or $jupyter.rbac.create $jupyter.rbac.scaling }}
 apiAccess: true
 serviceAccountName: {{ include "aer-dask.jupyter.name" .root }}
 {{- end }}

@@ -1,0 +1,102 @@
+"""A release of the chart from the command line: ``aer-dask``, or ``python -m aer_dask``.
+
+    aer-dask --release aer --namespace quantum status
+    aer-dask --release aer --namespace quantum scale 3
+
+In a notebook's terminal the release need not be named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Callable, Sequence
+
+from .clusters.helm import HelmCluster
+from .errors import AerDaskError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line says; exit with a sentence where that cannot be done."""
+    words = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = words.command
+    try:
+        command(words)
+    except (AerDaskError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def _cluster(words: argparse.Namespace) -> HelmCluster:
+    return HelmCluster(words.release, words.namespace, words.context, timeout=words.timeout)
+
+
+def _list(words: argparse.Namespace) -> None:
+    for name, namespace, version, workers in HelmCluster.list(words.namespace, words.context):
+        print(f"{name} in {namespace}, version {version}, for {workers} workers")
+
+
+def _status(words: argparse.Namespace) -> None:
+    with _cluster(words) as cluster:
+        print(cluster)
+        workers = cluster.sync(cluster.scheduler_comm.identity)["workers"]
+        for address, worker in sorted(workers.items()):
+            tasks = worker["metrics"].get("task_counts", {})
+            running = ", ".join(f"{count} {state}" for state, count in tasks.items()) or "idle"
+            print(f"{worker['name']} at {address}: {worker['nthreads']} thread, {running}")
+
+
+def _scale(words: argparse.Namespace) -> None:
+    with _cluster(words) as cluster:
+        cluster.scale(words.workers, words.group)
+        if words.wait:
+            cluster.wait_for_workers(words.workers, words.timeout)
+
+
+def _adapt(words: argparse.Namespace) -> None:
+    with _cluster(words) as cluster:
+        cluster.adapt(words.minimum, words.maximum, enabled=not words.off, worker_group=words.group)
+
+
+def _logs(words: argparse.Namespace) -> None:
+    with _cluster(words) as cluster:
+        for name, log in cluster.get_logs(cluster=False).items():
+            print(f"--- {name}", log, sep="\n")
+
+
+def _dashboard(words: argparse.Namespace) -> None:
+    with _cluster(words) as cluster:
+        print(cluster.dashboard_link, flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="aer-dask", description=__doc__.split("\n")[0])
+    parser.add_argument("--release", help="name; default, in a notebook, its own release")
+    parser.add_argument("--namespace", help="default: that of the kube context")
+    parser.add_argument("--context", help="of the kubeconfig; default: the current one")
+    parser.add_argument("--timeout", type=float, default=120, help="seconds to wait; default 120")
+    commands = parser.add_subparsers(required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], None], text: str):  # type: ignore[no-untyped-def]
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(command=command)
+        return made
+
+    add("list", _list, "name the releases of all namespaces, or of one")
+    add("status", _status, "say which workers there are, and what they do")
+    scale = add("scale", _scale, "have so many workers from now on")
+    scale.add_argument("workers", type=int)
+    scale.add_argument("--wait", action="store_true", help="until they have come")
+    adapt = add("adapt", _adapt, "have an autoscaler set the number of workers")
+    adapt.add_argument("minimum", type=int, nargs="?", default=1)
+    adapt.add_argument("maximum", type=int, nargs="?", default=10)
+    adapt.add_argument("--off", action="store_true", help="take the autoscaler off")
+    for each in (scale, adapt):
+        each.add_argument("--group", help="of workers; needed where there are several")
+    add("logs", _logs, "print what scheduler and workers have said")
+    add("dashboard", _dashboard, "forward the dashboard, print its address, and stay until Ctrl-C")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""A release of the chart as a Dask cluster, from a laptop as from a notebook inside it.
+
+    with HelmCluster("aer", namespace="quantum") as cluster:
+        backend = AerSimulator(executor=cluster)
+
+On a laptop scheduler and dashboard are reached through the API server, as ``kubectl port-forward``
+does it, and again through the next pod when one is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from distributed.core import Status, rpc
+from distributed.deploy.cluster import Cluster
+from distributed.security import Security
+from distributed.utils import format_dashboard_link
+
+from .. import versions
+from ..errors import ReleaseError
+from .settings import OWN_RELEASE
+
+if TYPE_CHECKING:
+    from kr8s.asyncio.portforward import PortForward
+
+    from .release import Found, Release
+
+#: The ports of the chart's scheduler: Dask's own, and that of the dashboard.
+_COMM, _HTTP = 8786, 8787
+#: By which the chart tells a notebook the address of the scheduler.
+_ADDRESS = "DASK_SCHEDULER_ADDRESS"
+#: Seconds for one attempt to find the scheduler again, and between two.
+_ATTEMPT, _POLL = 5.0, 1.0
+
+
+class HelmCluster(Cluster):
+    """A release of the chart that is there; closing it leaves the release as it is.
+
+    Args:
+        release: its name; default, in a notebook of a release, that release.
+        namespace: of the release; default that of the kube context.
+        context: of the kubeconfig; default the current one.
+        kubeconfig: path; default ``$KUBECONFIG``, else ``~/.kube/config``.
+        timeout: seconds that the release has to become ready.
+        asynchronous: whether the methods are coroutines, for use in an event loop.
+        quiet: whether to keep to itself what it waits for.
+
+    Raises:
+        ReleaseError: if the release cannot be found or reached, or is not ready in time.
+        VersionMismatchError: if its scheduler has other versions than this process.
+    """
+
+    def __init__(
+        self,
+        release: str | None = None,
+        namespace: str | None = None,
+        context: str | None = None,
+        *,
+        kubeconfig: str | None = None,
+        timeout: float = 120.0,
+        asynchronous: bool = False,
+        loop: Any = None,
+        quiet: bool = False,
+    ) -> None:
+        own = os.environ.get(OWN_RELEASE)
+        name = release or own
+        if name is None:
+            raise ReleaseError(
+                "Which release? Give its name, as in HelmCluster('aer'); "
+                "HelmCluster.list() names those there are."
+            )
+        self.security = Security()
+        self._inside = name == own and namespace is None and context is None
+        self._where = (namespace, context, kubeconfig)
+        self._timeout = timeout
+        self._release: Release | None = None
+        self._forwards: list[PortForward] = []
+        self._dashboard: str | None = None
+        super().__init__(asynchronous=asynchronous, loop=loop, quiet=quiet, name=name)
+        if not self.called_from_running_loop:
+            self._loop_runner.start()
+            try:
+                self.sync(self._start)
+            except BaseException:
+                self.sync(self._close)
+                self._loop_runner.stop()
+                raise
+
+    @classmethod
+    def list(
+        cls,
+        namespace: str | None = None,
+        context: str | None = None,
+        kubeconfig: str | None = None,
+    ) -> list[Found]:
+        """The releases of the chart.
+
+        Args:
+            namespace: where; default in all namespaces.
+            context: of the kubeconfig; default the current one.
+            kubeconfig: path; default ``$KUBECONFIG``, else ``~/.kube/config``.
+
+        Raises:
+            ReleaseError: if there is no cluster, or its API server refuses.
+        """
+        kubernetes = _kubernetes()
+
+        async def found() -> list[Found]:
+            api = await kubernetes.connect(namespace, context, kubeconfig)
+            return await kubernetes.releases(api, namespace or "all")
+
+        return asyncio.run(found())
+
+    def __await__(self) -> Generator[Any, None, HelmCluster]:
+        async def started() -> HelmCluster:
+            await self._start()
+            return self
+
+        return started().__await__()
+
+    async def _start(self) -> None:
+        if self.status != Status.created:
+            return
+        address = os.environ[_ADDRESS] if self._inside else await self._reach()
+        connection = self.security.get_connection_args("client")
+        self.scheduler_comm: Any = rpc(address, connection_args=connection)
+        await self._compare()
+        await super()._start()
+
+    async def _reach(self) -> str:
+        """The address of the scheduler, through the API server, and how to connect to it."""
+        release = await self._kubernetes_release()
+        scheduler = await release.scheduler(self._timeout, self._log)
+        self.security = await release.security()
+        ports = []
+        for port in (_COMM, _HTTP):
+            forward = scheduler.portforward(port, local_port="auto")
+            ports.append(await forward.async_start())
+            self._forwards.append(forward)
+        self._dashboard = format_dashboard_link("localhost", ports[1])
+        scheme = "tls" if self.security.require_encryption else "tcp"
+        return f"{scheme}://127.0.0.1:{ports[0]}"
+
+    async def _kubernetes_release(self) -> Release:
+        if self._release is None:
+            kubernetes = _kubernetes()
+            api = await kubernetes.connect(*self._where)
+            self._release = kubernetes.Release(api, self.name)
+        return self._release
+
+    async def _compare(self) -> None:
+        """Refuse a scheduler of other versions, which would show later and in other words."""
+        there = await self.scheduler_comm.versions(packages=versions.PACKAGES)
+        found = versions.of_scheduler(there["packages"])
+        versions.require_same(versions.installed(), {f"the scheduler of {self.name!r}": found})
+
+    async def _watch_worker_status(self, comm: Any) -> None:
+        """As Dask's, and of the next scheduler when one is gone."""
+        while True:
+            await super()._watch_worker_status(comm)
+            while (next_comm := await self._subscribed()) is None:
+                if self.status != Status.running:
+                    return
+                await asyncio.sleep(_POLL)
+            comm = self._watch_worker_status_comm = next_comm
+
+    async def _subscribed(self) -> Any:
+        """A connection by which a scheduler says which workers come and go; None without one."""
+        if self.status != Status.running:
+            return None
+        try:
+            comm = await asyncio.wait_for(self.scheduler_comm.live_comm(), _ATTEMPT)
+            await comm.write({"op": "subscribe_worker_status"})
+            self.scheduler_info = type(self.scheduler_info)(await comm.read())
+        except (OSError, TimeoutError):
+            return None
+        return comm
+
+    async def _close(self) -> None:
+        await super()._close()
+        for forward in self._forwards:
+            await forward.async_stop()
+        self._forwards.clear()
+
+    @property
+    def dashboard_link(self) -> str:
+        """The dashboard's address, as a browser on this machine reaches it."""
+        return self._dashboard or str(super().dashboard_link)
+
+    def scale(self, n: int, worker_group: str | None = None) -> Any:
+        """Have so many workers from now on.
+
+        Where an autoscaler rules them, it gets the number as both its bounds. Of fewer workers,
+        idle ones go first, and busy ones finish their task.
+
+        Args:
+            n: how many.
+            worker_group: of which group; may be left out where there is one.
+
+        Raises:
+            ReleaseError: if that is not allowed, or there is no such group.
+        """
+        if n < 0:
+            raise ValueError(f"scale({n}): there cannot be fewer than 0 workers.")
+        return self.sync(self._scale, n, worker_group)
+
+    async def _scale(self, n: int, worker_group: str | None) -> None:
+        release = await self._kubernetes_release()
+        tasks = await self.scheduler_comm.processing(workers=None)
+        names = {a: w["name"] for a, w in self.scheduler_info["workers"].items()}
+        busy = Counter({names.get(address, ""): len(keys) for address, keys in tasks.items()})
+        await release.scale(worker_group, n, busy)
+
+    def adapt(  # type: ignore[override]  # there the arguments are those of Dask's own autoscaler
+        self,
+        minimum: int = 1,
+        maximum: int = 10,
+        *,
+        enabled: bool = True,
+        worker_group: str | None = None,
+    ) -> Any:
+        """Have a HorizontalPodAutoscaler set the number of workers.
+
+        Args:
+            minimum: of workers, at least 1.
+            maximum: of workers.
+            enabled: False takes the autoscaler off; the workers stay as many as they are.
+            worker_group: of which group; may be left out where there is one.
+
+        Raises:
+            ReleaseError: if that is not allowed, or there is no such group.
+        """
+        if enabled and not 1 <= minimum <= maximum:
+            raise ValueError(
+                f"adapt(minimum={minimum}, maximum={maximum}): an autoscaler takes at least 1, and "
+                "no more than the maximum. scale(0) stops all workers."
+            )
+        return self.sync(self._adapt, minimum, maximum, enabled, worker_group)
+
+    async def _adapt(
+        self, minimum: int, maximum: int, enabled: bool, worker_group: str | None
+    ) -> None:
+        release = await self._kubernetes_release()
+        if enabled:
+            await release.adapt(worker_group, minimum, maximum)
+        else:
+            await release.stop_adapting(worker_group)
+
+    async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
+        """As Dask's, and with what Kubernetes says of the pods of workers that have not come."""
+        try:
+            await super()._wait_for_workers(n_workers, timeout)
+        except TimeoutError as error:
+            troubles = await (await self._kubernetes_release()).troubles("worker")
+            count = len(self.scheduler_info["workers"])
+            raise ReleaseError(
+                f"{count} of {n_workers} workers have come within {timeout:g} s: "
+                f"{'; '.join(troubles) or 'the release does not ask for more, see scale()'}."
+            ) from error
+
+
+def _kubernetes() -> Any:
+    """The module that speaks to Kubernetes, whose client is an extra."""
+    try:
+        from . import release
+    except ModuleNotFoundError as error:
+        raise ReleaseError("HelmCluster needs kr8s: pip install 'aer-dask[kubernetes]'.") from error
+    return release

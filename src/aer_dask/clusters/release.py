@@ -1,0 +1,311 @@
+"""A release of the chart, as the API server has it: its scheduler, workers, autoscalers.
+
+Everything is asked for by the chart's labels, so that names may be anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import kr8s
+from distributed.security import Security
+from kr8s.asyncio.objects import APIObject, Deployment, HorizontalPodAutoscaler, Pod, Service
+
+from ..errors import ReleaseError
+from .settings import OWN_RELEASE
+
+_NAME, _INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
+_COMPONENT, _GROUP = "app.kubernetes.io/component", "aer-dask/worker-group"
+_LABELS = (_NAME, _INSTANCE, _COMPONENT, _GROUP)
+_CHART, _VERSION = "helm.sh/chart", "app.kubernetes.io/version"
+#: Where a pod with an account finds its namespace.
+_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
+#: Pods with less of it go first when a Deployment gets fewer.
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+#: Percent of the CPU that workers ask for, above which an autoscaler adds more, as in the chart.
+_CPU_PERCENT = 70
+#: Seconds between two looks, and that a scheduler may stay away.
+_POLL, _PATIENCE = 1.0, 300.0
+#: Seconds that the API server has for an answer.
+_ANSWER = 30.0
+
+
+class Found(NamedTuple):
+    """A release: its name and namespace, version, and how many workers it is to have."""
+
+    name: str
+    namespace: str
+    version: str
+    workers: int
+
+
+async def connect(
+    namespace: str | None = None, context: str | None = None, kubeconfig: str | None = None
+) -> Any:
+    """The API server of a kube context.
+
+    Raises:
+        ReleaseError: if there is none, or it cannot be reached.
+    """
+    if namespace is None and context is None and _NAMESPACE.exists():
+        namespace = _NAMESPACE.read_text()
+    try:
+        async with _answers():
+            return await kr8s.asyncio.api(
+                namespace=namespace, context=context, kubeconfig=kubeconfig
+            )
+    except (ValueError, KeyError) as error:
+        if OWN_RELEASE in os.environ:
+            raise ReleaseError(
+                f"This notebook has no account at the API server. {_SCALING}"
+            ) from error
+        at = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        named = f"context {context!r}" if context else "a cluster"
+        raise ReleaseError(
+            f"{at} does not say how to reach {named} of Kubernetes ({error}). "
+            "See `kubectl config get-contexts`; set KUBECONFIG, or give context= or kubeconfig=."
+        ) from error
+
+
+@asynccontextmanager
+async def _answers() -> AsyncIterator[None]:
+    """What the API server refuses, in a sentence."""
+    try:
+        async with asyncio.timeout(_ANSWER):
+            yield
+    except kr8s.ServerError as error:
+        if error.response is None or error.response.status_code != 403:
+            raise ReleaseError(f"The API server of Kubernetes says: {error}") from error
+        ask = "Ask whoever looks after the cluster for a Role with that."
+        raise ReleaseError(f"{error}. {_SCALING if OWN_RELEASE in os.environ else ask}") from error
+    except (kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
+        raise ReleaseError(
+            f"The API server of Kubernetes cannot be reached: {error or type(error).__name__}. "
+            "`kubectl version` says whether that is so for kubectl, too."
+        ) from error
+
+
+async def releases(api: Any, namespace: str) -> list[Found]:
+    """The releases of the chart in a namespace (``kr8s.ALL``: in all of them)."""
+    async with _answers():
+        deployments = [each async for each in api.async_get(
+            "deployments.apps", namespace=namespace, label_selector={_COMPONENT: "worker"},
+        )]  # fmt: skip
+    workers: dict[tuple[str, str], int] = {}
+    versions: dict[tuple[str, str], str] = {}
+    for each in deployments:
+        if each.labels.get(_CHART, "").startswith("aer-dask-"):
+            key = (each.labels[_INSTANCE], each.namespace)
+            workers[key] = workers.get(key, 0) + each.spec.get("replicas", 1)
+            versions[key] = each.labels.get(_VERSION, "")
+    return [Found(*key, versions[key], count) for key, count in sorted(workers.items())]
+
+
+class Release:
+    """One release.
+
+    Args:
+        api: the API server, for the release's namespace.
+        name: of the release.
+    """
+
+    def __init__(self, api: Any, name: str) -> None:
+        self.api, self.name = api, name
+        self.namespace: str = api.namespace
+
+    async def scheduler(self, seconds: float, say: Callable[[str], None]) -> Service:
+        """The Service of the scheduler, once a pod of it is ready.
+
+        Args:
+            seconds: to wait for that.
+            say: is told what it waits for.
+
+        Raises:
+            ReleaseError: if there is no such release, or it does not become ready in time.
+        """
+        services = await self._all("services", "scheduler")
+        if not services:
+            raise ReleaseError(await self._no_release())
+        service: Service = services[0]
+        end, said = time.monotonic() + seconds, ""
+        while True:
+            async with _answers():
+                if await service.async_ready_pods():
+                    break
+            why = "; ".join(await self.troubles("scheduler")) or "it has no pod"
+            if time.monotonic() > end:
+                raise ReleaseError(
+                    f"The scheduler of release {self.name!r} is not ready after {seconds:g} s: "
+                    f"{why}. See `kubectl --namespace={self.namespace} get pods,events`."
+                )
+            if why != said:
+                say(f"Waiting for the scheduler of release {self.name!r}: {why}.")
+                said = why
+            await asyncio.sleep(_POLL)
+        # who connects while there is none waits for the next one
+        service.async_ready_pods = partial(_next_ready_pods, service.async_ready_pods)  # type: ignore[method-assign]
+        return service
+
+    async def security(self) -> Security:
+        """How clients connect: with the release's certificate, if it has one."""
+        deployment, *_ = await self._all("deployments.apps", "scheduler")
+        volumes = deployment.spec["template"]["spec"].get("volumes", [])
+        names = [v["secret"]["secretName"] for v in volumes if v["name"] == "tls"]
+        if not names:
+            return Security()
+        async with _answers():
+            secret, *_ = [each async for each in self.api.async_get(
+                "secrets", names[0], namespace=self.namespace)]  # fmt: skip
+        text = {name: base64.b64decode(value).decode() for name, value in secret.data.items()}
+        return Security(
+            tls_ca_file=text["ca.crt"], tls_client_cert=text["tls.crt"],
+            tls_client_key=text["tls.key"], require_encryption=True,
+        )  # fmt: skip
+
+    async def scale(self, group: str | None, workers: int, busy: Mapping[str, int]) -> None:
+        """Have so many workers from now on; an autoscaler gets the number as both its bounds.
+
+        Args:
+            group: of workers; may be None where there is one.
+            workers: how many.
+            busy: how many tasks workers have, by the names of their pods. Those with few go first.
+        """
+        deployment = await self._workers(group)
+        if workers < deployment.spec.get("replicas", 1):
+            for pod in await self._pods("worker", deployment.labels[_GROUP]):
+                cost = {_DELETION_COST: str(busy.get(pod.name, 0))}
+                async with _answers():
+                    await pod.async_patch({"metadata": {"annotations": cost}})
+        autoscaler = await self._autoscaler(deployment)
+        async with _answers():
+            if autoscaler and workers:
+                bounds = {"minReplicas": workers, "maxReplicas": workers}
+                await autoscaler.async_patch({"spec": bounds})
+            # one that rules over none stands still, and begins anew from what it finds
+            await deployment.async_patch({"spec": {"replicas": workers}})
+
+    async def adapt(self, group: str | None, minimum: int, maximum: int) -> None:
+        """Have an autoscaler keep the number of workers between two bounds."""
+        deployment = await self._workers(group)
+        bounds = {"minReplicas": minimum, "maxReplicas": maximum}
+        autoscaler = await self._autoscaler(deployment)
+        async with _answers():
+            if autoscaler:
+                await autoscaler.async_patch({"spec": bounds})
+            else:
+                made = await HorizontalPodAutoscaler(_hpa(deployment, bounds), api=self.api)
+                await made.async_create()
+            if not deployment.spec.get("replicas", 1):
+                await deployment.async_patch({"spec": {"replicas": minimum}})
+
+    async def stop_adapting(self, group: str | None) -> None:
+        """Take the autoscaler off; the workers stay as many as they are."""
+        if autoscaler := await self._autoscaler(await self._workers(group)):
+            async with _answers():
+                await autoscaler.async_delete()
+
+    async def troubles(self, component: str) -> list[str]:
+        """Why pods of a component are not ready, one sentence each."""
+        return [
+            f"pod {pod.name} is {_trouble(pod.raw)}"
+            for pod in await self._pods(component)
+            if not await pod.async_ready()
+        ]
+
+    async def _workers(self, group: str | None) -> Deployment:
+        """The Deployment of a group."""
+        deployments = {d.labels[_GROUP]: d for d in await self._all("deployments.apps", "worker")}
+        if not deployments:
+            raise ReleaseError(await self._no_release())
+        if group is None and len(deployments) == 1:
+            (group,) = deployments
+        if group not in deployments:
+            which = f"no group {group!r}" if group else "several groups"
+            raise ReleaseError(
+                f"Release {self.name!r} has {which} of workers: give worker_group= one of "
+                f"{', '.join(map(repr, sorted(deployments)))}."
+            )
+        return deployments[group]
+
+    async def _autoscaler(self, deployment: Deployment) -> HorizontalPodAutoscaler | None:
+        async with _answers():
+            async for each in self.api.async_get(
+                "horizontalpodautoscalers.autoscaling", namespace=self.namespace
+            ):
+                target = each.spec["scaleTargetRef"]
+                if (target["kind"], target["name"]) == ("Deployment", deployment.name):
+                    found: HorizontalPodAutoscaler = each
+                    return found
+        return None
+
+    async def _pods(self, component: str, group: str | None = None) -> list[Pod]:
+        pods = await self._all("pods", component, group)
+        return [pod for pod in pods if "deletionTimestamp" not in pod.metadata]
+
+    async def _all(self, kind: str, component: str, group: str | None = None) -> list[Any]:
+        labels = {_INSTANCE: self.name, _COMPONENT: component, **({_GROUP: group} if group else {})}
+        async with _answers():
+            return [each async for each in self.api.async_get(
+                kind, namespace=self.namespace, label_selector=labels)]  # fmt: skip
+
+    async def _no_release(self) -> str:
+        """The sentence that there is none, with those that there are."""
+        there = [each.name for each in await releases(self.api, self.namespace)]
+        return (
+            f"There is no release {self.name!r} of the aer-dask chart in namespace "
+            f"{self.namespace!r}"
+            + (f"; there are {', '.join(map(repr, there))}. " if there else ", nor any other. ")
+            + "`helm list --all-namespaces` shows all, "
+            f"`helm install {self.name} charts/aer-dask --namespace={self.namespace}` makes one."
+        )
+
+
+async def _next_ready_pods(ready_pods: Callable[[], Awaitable[list[Pod]]]) -> list[Pod]:
+    """The pods that are ready, once there are any."""
+    end = time.monotonic() + _PATIENCE
+    while not (pods := await ready_pods()) and time.monotonic() < end:
+        await asyncio.sleep(_POLL)
+    return pods
+
+
+def _hpa(deployment: APIObject, bounds: dict[str, int]) -> dict[str, Any]:
+    """An autoscaler for a Deployment, that goes when it goes."""
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment.name}
+    target = {"type": "Utilization", "averageUtilization": _CPU_PERCENT}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": deployment.name,
+            "namespace": deployment.namespace,
+            "labels": {key: deployment.labels[key] for key in _LABELS},
+            "ownerReferences": [{**owner, "uid": deployment.metadata["uid"]}],
+        },
+        "spec": {
+            "scaleTargetRef": owner,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            **bounds,
+        },
+    }
+
+
+def _trouble(pod: Mapping[str, Any]) -> str:
+    """What keeps a pod from being ready: the scheduler's reason, or that of a container."""
+    status = pod["status"]
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] != "True":
+            return f"{status['phase']}: {condition.get('message', 'not yet on a node')}"
+    for container in status.get("containerStatuses", []):
+        if waiting := container["state"].get("waiting"):
+            return f"waiting: {waiting.get('reason')} {waiting.get('message', '')}".strip()
+    return f"{status['phase']} and not ready"

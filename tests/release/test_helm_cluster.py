@@ -1,0 +1,197 @@
+"""A release as a Dask cluster, from this machine as from a laptop, and from inside the notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+import qiskit_aer
+import yaml
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit.library import quantum_volume
+
+from aer_dask import AerSimulator, HelmCluster, ReleaseError
+from aer_dask.testing import differences
+
+from ..chart.rendering import CHART
+from .release import MINIKUBE, Release, until
+
+pytestmark = pytest.mark.timeout(900)
+
+#: Run by the notebook's Python; says whether bits are plain Aer's, and what came of scaling down.
+INSIDE = """
+from qiskit import QuantumCircuit
+import qiskit_aer
+from aer_dask import AerSimulator, HelmCluster, ReleaseError
+from aer_dask.testing import differences
+
+circuit = QuantumCircuit(2)
+circuit.h(0)
+circuit.cx(0, 1)
+circuit.measure_all()
+options = {"shots": 1000, "seed_simulator": 5}
+with HelmCluster() as cluster:
+    found = AerSimulator(executor=cluster).run([circuit] * 10, **options).result()
+    print(differences(found, qiskit_aer.AerSimulator().run([circuit] * 10, **options).result()))
+    print(cluster.dashboard_link)
+    try:
+        print(cluster.scale(1))
+    except ReleaseError as error:
+        print(error)
+"""
+
+
+def of(release: Release, **options) -> HelmCluster:
+    where = {"namespace": release.namespace, "kubeconfig": kubeconfig(release)}
+    return HelmCluster(release.name, **where, **options)
+
+
+def kubeconfig(release: Release) -> str:
+    return str(release.cluster.kube_config_path)
+
+
+def bell() -> QuantumCircuit:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    return circuit
+
+
+def bounds(release: Release) -> list[tuple[int, int]]:
+    found = release.get("hpa")
+    return [(each["spec"]["minReplicas"], each["spec"]["maxReplicas"]) for each in found]
+
+
+@pytest.mark.parametrize("tls", ["disabled", "generated"])
+def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
+    release: Release, tls: str
+) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False, "tls.mode": tls})
+    circuits, options = [bell()] * 10, {"shots": 1000, "seed_simulator": 5}
+    with of(release) as cluster:
+        assert repr(cluster).startswith(f"HelmCluster({release.name}, ")
+        found = AerSimulator(executor=cluster).run(circuits, **options).result()
+        plain = qiskit_aer.AerSimulator().run(circuits, **options).result()
+        assert differences(found, plain) == []
+        with urllib.request.urlopen(cluster.dashboard_link) as page:
+            assert page.status == 200
+        assert "Scheduler" in cluster.get_logs()
+
+        cluster.scale(3)
+        cluster.wait_for_workers(3, timeout=120)
+        cluster.scale(1)
+        until(lambda: len(cluster.scheduler_info["workers"]) == 1, "one worker is left", 120)
+        cluster.adapt(minimum=1, maximum=3)
+        assert bounds(release) == [(1, 3)]
+        cluster.scale(2)
+        assert bounds(release) == [(2, 2)]
+        cluster.wait_for_workers(2, timeout=120)
+        cluster.adapt(enabled=False)
+        assert bounds(release) == []
+    assert release.ready("scheduler") == 1, "to close the cluster leaves the release"
+
+    found = HelmCluster.list(kubeconfig=kubeconfig(release))
+    assert (release.name, release.namespace) in {(each.name, each.namespace) for each in found}
+
+
+def test_a_scheduler_that_is_deleted_during_a_job_from_outside_is_found_again(
+    release: Release,
+) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False})
+    circuit = transpile(quantum_volume(18, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
+    circuit.measure_all()
+    options = {"shots": 100, "seed_simulator": 7}
+    with of(release) as cluster:
+        job = AerSimulator(executor=cluster).run([circuit] * 12, max_job_size=1, **options)
+        until(lambda: job.progress().done > 0, "the job has begun", 120)
+        release.kubectl("delete", "pod", release.pods("scheduler")[0]["metadata"]["name"])
+        found = job.result(timeout=400)
+        until(lambda: len(cluster.scheduler_info["workers"]) == 2, "it sees the workers again", 60)
+    plain = qiskit_aer.AerSimulator().run([circuit] * 12, **options).result()
+    assert differences(found, plain) == []
+
+
+def test_idle_workers_go_first(release: Release) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False, "worker.replicas": 2})
+    circuit = transpile(quantum_volume(20, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
+    circuit.measure_all()
+    with of(release) as cluster:
+        job = AerSimulator(executor=cluster).run(circuit, shots=1, seed_simulator=7)
+
+        def busy() -> list[str]:
+            workers = cluster.sync(cluster.scheduler_comm.identity)["workers"].values()
+            return [w["name"] for w in workers if w["metrics"]["task_counts"].get("executing")]
+
+        until(lambda: len(busy()) == 1, "one worker is busy", 60)
+        (name,) = busy()
+        cluster.scale(1)
+        until(lambda: len(cluster.scheduler_info["workers"]) == 1, "one worker is left", 120)
+        assert release.workers() == {name}
+        assert job.result(timeout=300).success
+        assert job.attempts() == [1]
+
+
+def test_workers_that_cannot_come_are_told_with_the_reason_of_kubernetes(release: Release) -> None:
+    huge = {"requests": {"memory": "900Gi"}, "limits": {"memory": "900Gi"}}
+    group = {"replicas": 0, "resources": huge, "autoscaling": {"enabled": False}}
+    values = {"jupyter.enabled": False, "workerGroups.huge": group}
+    release.install(MINIKUBE, values=values)
+
+    async def asked() -> None:
+        async with of(release, asynchronous=True) as cluster:
+            with pytest.raises(ReleaseError, match="several groups of workers: give worker_group="):
+                await cluster.scale(1)
+            await cluster.scale(1, worker_group="huge")
+            with pytest.raises(
+                ReleaseError, match=r"2 of 3 workers .* Pending: .* Insufficient mem"
+            ):
+                await cluster.wait_for_workers(3, timeout=10)
+
+    asyncio.run(asked())
+
+
+def test_a_notebook_scales_its_release_only_if_the_values_say_so(release: Release) -> None:
+    release.install(MINIKUBE)
+    bits, link, said = release.execute("jupyter", "python", "-c", INSIDE).splitlines()
+    assert bits == "[]"
+    assert link.endswith("-scheduler:8787/status")
+    assert said.startswith("This notebook has no account at the API server.")
+    assert "jupyter.rbac.scaling=true" in said
+    assert release.ready("worker") == 2
+
+    release.upgrade(MINIKUBE, values={"jupyter.rbac.scaling": True})
+    until(lambda: release.ready("jupyter") == 1, "the new notebook is ready", 120)
+    assert release.execute("jupyter", "python", "-c", INSIDE).splitlines()[-1] == "None"
+    until(lambda: len(release.pods()) == 1, "one worker is left", 120)
+    status = release.execute("jupyter", "aer-dask", "status")
+    assert status.count("thread, ") == 1
+
+
+def powerless(release: Release, folder: Path) -> str:
+    """A kubeconfig of somebody who may do nothing."""
+    file = folder / "kubeconfig"
+    config = yaml.safe_load(Path(kubeconfig(release)).read_text())
+    token = release.kubectl("create", "token", "default").strip()
+    config["users"][0]["user"] = {"token": token}
+    file.write_text(yaml.safe_dump(config))
+    return str(file)
+
+
+def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"There is no release 'aer'.*nor any.*helm install aer"):
+        of(release)
+    with pytest.raises(ReleaseError, match=r'cannot list resource "services".* Ask whoever'):
+        HelmCluster("aer", release.namespace, kubeconfig=powerless(release, tmp_path))
+    release.helm("install", release.name, CHART, values={"image.tag": "none"})
+    with pytest.raises(ReleaseError, match=r"is not ready after 3 s: pod .* is "):
+        of(release, timeout=3)
+    command = [sys.executable, "-m", "aer_dask", f"--namespace={release.namespace}", "list"]
+    environment = os.environ | {"KUBECONFIG": kubeconfig(release)}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert f"aer in {release.namespace}, version 0.1.0" in done.stdout

@@ -1,0 +1,59 @@
+"""What a release as a cluster refuses before there is one."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from aer_dask import HelmCluster, ReleaseError
+from aer_dask.__main__ import main
+from aer_dask.clusters import release
+
+
+def kubeconfig(folder, server="https://127.0.0.1:1"):
+    """A kube context whose API server is somewhere."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(config))
+    return str(file)
+
+
+def test_a_release_must_be_named_outside_a_notebook():
+    with pytest.raises(ReleaseError, match=r"Which release\? Give its name"):
+        HelmCluster()
+
+
+def test_a_kubeconfig_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ReleaseError, match=r"none does not say how to reach a cluster"):
+        HelmCluster("aer", kubeconfig=str(tmp_path / "none"))
+    with pytest.raises(ReleaseError, match="does not say how to reach context 'there'"):
+        HelmCluster("aer", context="there", kubeconfig=kubeconfig(tmp_path))
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_an_api_server_that_does_not_answer_is_told(tmp_path, monkeypatch, listens):
+    monkeypatch.setattr(release, "_ANSWER", 1.0)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listens:  # and says nothing
+            server.listen()
+        file = kubeconfig(tmp_path, f"https://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(ReleaseError, match="API server of Kubernetes cannot be reached"):
+            HelmCluster("aer", kubeconfig=file, timeout=1)
+
+
+def test_the_command_line_ends_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(SystemExit, match="does not say how to reach a cluster"):
+        main(["--release", "aer", "status"])
+    with pytest.raises(SystemExit, match="Which release"):
+        main(["status"])
