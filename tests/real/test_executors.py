@@ -3,6 +3,8 @@
 import concurrent.futures
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from distributed import Client
@@ -20,6 +22,22 @@ from tests.circuits import bell, mid_circuit, pauli_noise, plain, volume
 from tests.waiting import wait_until
 
 from .runs import expected, start_run
+
+#: A program that makes no client.
+NAMED = """
+from aer_dask import AerSimulator
+from tests.circuits import bell
+for _ in range(2):
+    job = AerSimulator(executor="dask").run(bell())
+    print(job.result(60).success, len(job.attempts()))
+"""
+
+
+def test_where_dasks_configuration_has_a_scheduler_the_name_of_dask_is_enough(cluster):
+    environment = os.environ | {"DASK_SCHEDULER_ADDRESS": cluster.scheduler_address}
+    command = [sys.executable, "-W", "ignore", "-c", NAMED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True 1\n" * 2
 
 
 def noise(probability):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 
@@ -49,6 +50,14 @@ def test_an_api_server_that_does_not_answer_is_told(tmp_path, monkeypatch, liste
         file = kubeconfig(tmp_path, f"https://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(ReleaseError, match="API server of Kubernetes cannot be reached"):
             HelmCluster("aer", kubeconfig=file, timeout=1)
+
+
+def test_releases_are_listed_where_a_loop_runs_too(tmp_path):
+    async def in_a_notebook():
+        HelmCluster.list(kubeconfig=str(tmp_path / "none"))
+
+    with pytest.raises(ReleaseError, match="does not say how to reach a cluster"):
+        asyncio.run(in_a_notebook())
 
 
 def test_the_command_line_ends_with_a_sentence(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
-from distributed.utils import format_dashboard_link
+from distributed.utils import LoopRunner, format_dashboard_link, sync
 
 from .. import versions
 from ..errors import ReleaseError
@@ -113,7 +113,12 @@ class HelmCluster(Cluster):
             api = await kubernetes.connect(namespace, context, kubeconfig)
             return await kubernetes.releases(api, namespace or "all")
 
-        return asyncio.run(found())
+        runner = LoopRunner()  # a notebook's own loop is running
+        runner.start()
+        try:
+            return sync(runner.loop, found)
+        finally:
+            runner.stop()
 
     def __await__(self) -> Generator[Any, None, HelmCluster]:
         async def started() -> HelmCluster:
