@@ -46,9 +46,11 @@ def _status(words: argparse.Namespace) -> None:
 
 
 def _scale(words: argparse.Namespace) -> None:
+    if words.wait and words.group:
+        raise ValueError("--wait counts the workers of all groups: leave --group or --wait out.")
     with _cluster(words) as cluster:
         cluster.scale(words.workers, words.group)
-        if words.wait:
+        if words.wait and words.workers:
             cluster.wait_for_workers(words.workers, words.timeout)
 
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from . import current, host, kind, minikube
-from .common import BUILD, KUBECONFIG, STATE, succeeds
+from . import claim, current, host, kind, minikube
+from .common import BUILD, KUBECONFIG, succeeds
 
 KINDS: dict[str, ModuleType] = {
     "host": host,
@@ -55,7 +55,7 @@ def load(archives: list[Path]) -> None:
 def chosen() -> str | None:
     """The kind that is up, or that an interrupted `up` began."""
     name = CHOSEN.read_text() if CHOSEN.exists() else None
-    return None if name == "host" and not STATE.exists() else name
+    return None if name == "host" and not claim.is_mine() else name
 
 
 def best() -> str:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .common import ROOT, STATE
+from .common import CACHE, ROOT, STATE
 
 OWNER = STATE / "checkout"
-# Locked for as long as a `make test-cluster` lives that brought the cluster up.
+# There where a `make test-cluster` brought the cluster up, which holds the lock while it lives.
 SESSION = STATE / "session"
+LOCK = CACHE / "test-cluster.lock"
+VARIABLE = "AER_DASK_TEST_SESSION"
+
+
+def is_mine() -> bool:
+    """Whether the cluster is up from this checkout."""
+    return _owner() == ROOT
 
 
 def refuse_others() -> None:
@@ -23,17 +31,23 @@ def refuse_others() -> None:
 
 
 def take() -> None:
-    """Make the cluster that is being brought up one of this checkout."""
+    """Make the cluster that is being brought up one of this checkout, or of its session."""
     STATE.mkdir(parents=True, exist_ok=True)
     OWNER.write_text(str(ROOT))
+    if VARIABLE in os.environ:
+        SESSION.touch()
 
 
 @contextmanager
 def session() -> Iterator[None]:
-    """The cluster is one of a session that ends with this process, however that ends."""
-    take()
-    with SESSION.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """What is brought up meanwhile ends with this process, however that ends."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("Another `make test-cluster` runs on this machine.") from None
+        os.environ[VARIABLE] = "1"
         yield
 
 
@@ -50,7 +64,9 @@ def _owner() -> Path | None:
 
 
 def _is_locked() -> bool:
-    with SESSION.open() as file:
+    """Whether a session lives. (One that asks is not the one that left the cluster.)"""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

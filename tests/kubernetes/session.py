@@ -25,30 +25,38 @@ def main() -> None:
     words = parser.parse_args()
     # what a CI sends that gives up; as it is, the cluster would stay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Told to stop."))
-    timings: dict[str, float] = {}
     if words.cluster == "host":
         host.remove_abandoned()
         claim.refuse_others()
+        if claim.SESSION.exists():
+            raise SystemExit("Another `make test-cluster` runs in this checkout.")
     was_up = choice.chosen() is not None
     ours = words.cluster == "host" and not was_up
+    with claim.session() if ours else nullcontext():
+        run(steps(words.cluster, ours, words.options), leave_up=was_up)
+
+
+def run(steps: dict[str, list[str]], leave_up: bool) -> None:
+    """Run the steps up to the first that fails, and take the cluster down in any case."""
+    timings: dict[str, float] = {}
     try:
-        if ours:  # tested first, because it wants a host without a cluster
-            run_timed(timings, "up and down again", [*PYTEST, LEAVES_NOTHING])
-        with claim.session() if ours else nullcontext():
-            for name, command in steps(words.cluster, words.options).items():
-                run_timed(timings, name, command)
+        for name, command in steps.items():
+            run_timed(timings, name, command)
     finally:
-        if not was_up:
+        if not leave_up:
             run_timed(timings, "cluster-down", ["make", "cluster-down"])
         each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in timings.items())
         print(f"Seconds: {each}; all told {sum(timings.values()):.0f}.", flush=True)
 
 
-def steps(cluster: str, options: list[str]) -> dict[str, list[str]]:
+def steps(cluster: str, ours: bool, options: list[str]) -> dict[str, list[str]]:
     """The commands by what their timing is called."""
+    # tested first, because it wants a host without a cluster
+    trace = {"up and down again": [*PYTEST, LEAVES_NOTHING]} if ours else {}
     tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
     return {
         "tools": ["make", "tools"],
+        **trace,
         "cluster-up": ["make", "cluster-up", f"CLUSTER={cluster}"],
         "images": ["make", "images"],
         "load": ["make", "load"],

@@ -72,7 +72,8 @@ def bounds(release: Release) -> list[tuple[int, int]]:
 def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
     release: Release, tls: str
 ) -> None:
-    release.install(MINIKUBE, values={"jupyter.enabled": False, "tls.mode": tls})
+    values = {"jupyter.enabled": False, "tls.mode": tls}
+    release.install(MINIKUBE, values=values)
     circuits, options = [bell()] * 10, {"shots": 1000, "seed_simulator": 5}
     with of(release) as cluster:
         assert repr(cluster).startswith(f"HelmCluster({release.name}, ")
@@ -89,6 +90,10 @@ def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
         until(lambda: len(cluster.scheduler_info["workers"]) == 1, "one worker is left", 120)
         cluster.adapt(minimum=1, maximum=3)
         assert bounds(release) == [(1, 3)]
+        ruled = {"enabled": True, "minReplicas": 1, "maxReplicas": 4}
+        # the chart's own autoscaler takes the place of the one that was made
+        release.upgrade(MINIKUBE, values={**values, "worker.autoscaling": ruled})
+        assert bounds(release) == [(1, 4)]
         cluster.scale(2)
         assert bounds(release) == [(2, 2)]
         cluster.wait_for_workers(2, timeout=120)

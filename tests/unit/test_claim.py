@@ -14,8 +14,9 @@ SESSION = """
 import sys, time
 from pathlib import Path
 from tests.kubernetes import claim
-claim.STATE, claim.OWNER, claim.SESSION = map(Path, sys.argv[1:])
+claim.STATE, claim.OWNER, claim.SESSION, claim.LOCK = map(Path, sys.argv[1:])
 with claim.session():
+    claim.take()
     print("begun", flush=True)
     time.sleep(600)
 """
@@ -24,18 +25,22 @@ with claim.session():
 @pytest.fixture
 def state(tmp_path, monkeypatch):
     folder = tmp_path / "cluster"
+    monkeypatch.setattr(claim, "LOCK", tmp_path / "lock")
+    monkeypatch.delenv(claim.VARIABLE, raising=False)
     for name, path in {"STATE": folder, "OWNER": folder / "o", "SESSION": folder / "s"}.items():
         monkeypatch.setattr(claim, name, path)
     return folder
 
 
 def test_a_cluster_is_abandoned_once_the_session_that_made_it_is_killed(state):
-    paths = map(str, (claim.STATE, claim.OWNER, claim.SESSION))
+    paths = map(str, (claim.STATE, claim.OWNER, claim.SESSION, claim.LOCK))
     with subprocess.Popen(
         [sys.executable, "-c", SESSION, *paths], stdout=subprocess.PIPE, text=True
     ) as session:
         assert session.stdout.readline() == "begun\n"
         assert not claim.is_abandoned()
+        with pytest.raises(SystemExit, match="Another `make test-cluster` runs"), claim.session():
+            pass
         session.kill()
         session.wait()
     assert claim.is_abandoned()
@@ -43,7 +48,9 @@ def test_a_cluster_is_abandoned_once_the_session_that_made_it_is_killed(state):
 
 def test_a_cluster_that_was_brought_up_by_hand_stays_up(state):
     assert not claim.is_abandoned()
+    assert not claim.is_mine()
     claim.take()
+    assert claim.is_mine()
     assert not claim.is_abandoned()
     claim.refuse_others()
 
@@ -56,6 +63,7 @@ def test_a_cluster_of_another_checkout_is_refused_and_one_of_a_checkout_that_is_
     claim.take()
     claim.OWNER.write_text(str(other))
     assert not claim.is_abandoned()
+    assert not claim.is_mine()
     with pytest.raises(SystemExit, match=rf"up from {other}: `make cluster-down` there first"):
         claim.refuse_others()
     other.rmdir()

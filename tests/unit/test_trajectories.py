@@ -448,6 +448,14 @@ def test_a_product_has_the_same_bits_with_any_number_of_threads():
     assert all(np.array_equal(states[0].amplitudes, other.amplitudes) for other in states)
 
 
+def test_a_worker_that_gives_no_number_of_threads_gives_those_of_openmp(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(64))
+    assert Engine(4, 0).threads == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert Engine(4, 0).threads == 64
+
+
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("width", [1, 4, 9, 15])
 def test_a_state_is_multiplied_as_qiskit_does_it(width, precision):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
+from distributed.objects import SchedulerInfo
 from distributed.security import Security
 from distributed.utils import LoopRunner, format_dashboard_link, sync
 
@@ -86,7 +87,6 @@ class HelmCluster(Cluster):
             try:
                 self.sync(self._start)
             except BaseException:
-                self.sync(self._close)
                 self._loop_runner.stop()
                 raise
 
@@ -130,15 +130,28 @@ class HelmCluster(Cluster):
     async def _start(self) -> None:
         if self.status != Status.created:
             return
-        address = os.environ[_ADDRESS] if self._inside else await self._reach()
-        connection = self.security.get_connection_args("client")
-        self.scheduler_comm: Any = rpc(address, connection_args=connection)
-        await self._compare()
-        await super()._start()
+        address = "the API server's end"
+        try:
+            address = os.environ[_ADDRESS] if self._inside else await self._reach()
+            connection = self.security.get_connection_args("client")
+            self.scheduler_comm: Any = rpc(address, connection_args=connection)
+            await asyncio.wait_for(self._compare(), self._timeout)
+            await super()._start()
+        except OSError as error:
+            await self._close()
+            raise ReleaseError(
+                f"The scheduler of release {self.name!r} does not answer at {address}: "
+                f"{error or f'nothing within {self._timeout:g} s'}."
+            ) from error
+        except BaseException:
+            await self._close()
+            raise
 
     async def _reach(self) -> str:
         """The address of the scheduler, through the API server, and how to connect to it."""
-        release = await self._kubernetes_release()
+        # a refusal later on ends the connections of what asked: not those of the forwarding
+        kubernetes = _kubernetes()
+        release = kubernetes.Release(await kubernetes.connect(*self._where), self.name)
         scheduler = await release.scheduler(self._timeout, self._log)
         self.security = await release.security()
         ports = []
@@ -167,29 +180,48 @@ class HelmCluster(Cluster):
         """As Dask's, and of the next scheduler when one is gone."""
         while True:
             await super()._watch_worker_status(comm)
-            while (next_comm := await self._subscribed()) is None:
-                if self.status != Status.running:
-                    return
+            while (next_comm := await self._subscribed()) is None and self.status == Status.running:
                 await asyncio.sleep(_POLL)
+            if self.status != Status.running:
+                if next_comm:
+                    next_comm.abort()
+                return
             comm = self._watch_worker_status_comm = next_comm
 
     async def _subscribed(self) -> Any:
         """A connection by which a scheduler says which workers come and go; None without one."""
-        if self.status != Status.running:
-            return None
         try:
-            comm = await asyncio.wait_for(self.scheduler_comm.live_comm(), _ATTEMPT)
-            await comm.write({"op": "subscribe_worker_status"})
-            self.scheduler_info = type(self.scheduler_info)(await comm.read())
-        except (OSError, TimeoutError):
+            async with asyncio.timeout(_ATTEMPT):
+                comm = await self.scheduler_comm.live_comm()
+                await comm.write({"op": "subscribe_worker_status"})
+                self.scheduler_info = SchedulerInfo(await comm.read())
+        except OSError:
             return None
         return comm
 
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        # of one that was gone already when the list of workers was read anew
+        if op != "remove" or msg in self.scheduler_info["workers"]:
+            super()._update_worker_status(op, msg)
+
     async def _close(self) -> None:
-        await super()._close()
-        for forward in self._forwards:
-            await forward.async_stop()
-        self._forwards.clear()
+        try:
+            await super()._close()
+        finally:
+            for forward in self._forwards:
+                await forward.async_stop()
+            self._forwards.clear()
+
+    def close(self, timeout: float | None = None) -> Any:
+        """Leave the release, which stays as it is."""
+        closed = super().close(timeout)
+        if not self.called_from_running_loop:
+            self._loop_runner.stop()
+        return closed
+
+    # two releases may have one name, and Dask compares names
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def dashboard_link(self) -> str:
@@ -215,8 +247,12 @@ class HelmCluster(Cluster):
 
     async def _scale(self, n: int, worker_group: str | None) -> None:
         release = await self._kubernetes_release()
-        tasks = await self.scheduler_comm.processing(workers=None)
         names = {a: w["name"] for a, w in self.scheduler_info["workers"].items()}
+        try:
+            async with asyncio.timeout(_ATTEMPT):
+                tasks = await self.scheduler_comm.processing(workers=None)
+        except OSError:  # a scheduler that is away keeps nobody from scaling
+            tasks = {}
         busy = Counter({names.get(address, ""): len(keys) for address, keys in tasks.items()})
         await release.scale(worker_group, n, busy)
 
@@ -260,12 +296,19 @@ class HelmCluster(Cluster):
         try:
             await super()._wait_for_workers(n_workers, timeout)
         except TimeoutError as error:
-            troubles = await (await self._kubernetes_release()).troubles("worker")
+            try:
+                troubles = await (await self._kubernetes_release()).troubles("worker")
+                why = "; ".join(troubles) or "the release does not ask for more, see scale()"
+            except ReleaseError as refused:
+                why = str(refused).rstrip(".")
             count = len(self.scheduler_info["workers"])
-            raise ReleaseError(
-                f"{count} of {n_workers} workers have come within {timeout:g} s: "
-                f"{'; '.join(troubles) or 'the release does not ask for more, see scale()'}."
+            raise _MissingError(
+                f"{count} of {n_workers} workers have come within {timeout} s: {why}."
             ) from error
+
+
+class _MissingError(ReleaseError, TimeoutError):
+    """What users of Dask's own clusters expect, too."""
 
 
 def _kubernetes() -> Any:

@@ -10,8 +10,7 @@ import base64
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,8 @@ from .settings import OWN_RELEASE
 
 _NAME, _INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
 _COMPONENT, _GROUP = "app.kubernetes.io/component", "aer-dask/worker-group"
-_LABELS = (_NAME, _INSTANCE, _COMPONENT, _GROUP)
+_LABELS = (_NAME, _INSTANCE, _COMPONENT, _GROUP, "app.kubernetes.io/managed-by")
+_HELM = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
 _CHART, _VERSION = "helm.sh/chart", "app.kubernetes.io/version"
 #: Where a pod with an account finds its namespace.
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -61,8 +61,9 @@ async def connect(
         namespace = _NAMESPACE.read_text()
     try:
         async with _answers():
-            return await kr8s.asyncio.api(
-                namespace=namespace, context=context, kubeconfig=kubeconfig
+            # kr8s.asyncio.api would give the one that was made before, of whatever context
+            return await kr8s.asyncio.Api(
+                namespace=namespace, context=context, kubeconfig=kubeconfig, bypass_factory=True
             )
     except (ValueError, KeyError) as error:
         if OWN_RELEASE in os.environ:
@@ -104,11 +105,15 @@ async def releases(api: Any, namespace: str) -> list[Found]:
     workers: dict[tuple[str, str], int] = {}
     versions: dict[tuple[str, str], str] = {}
     for each in deployments:
-        if each.labels.get(_CHART, "").startswith("aer-dask-"):
+        if _is_ours(each):
             key = (each.labels[_INSTANCE], each.namespace)
             workers[key] = workers.get(key, 0) + each.spec.get("replicas", 1)
             versions[key] = each.labels.get(_VERSION, "")
     return [Found(*key, versions[key], count) for key, count in sorted(workers.items())]
+
+
+def _is_ours(each: APIObject) -> bool:
+    return bool(each.labels.get(_CHART, "").startswith("aer-dask-"))
 
 
 class Release:
@@ -133,7 +138,7 @@ class Release:
         Raises:
             ReleaseError: if there is no such release, or it does not become ready in time.
         """
-        services = await self._all("services", "scheduler")
+        services = [each for each in await self._all("services", "scheduler") if _is_ours(each)]
         if not services:
             raise ReleaseError(await self._no_release())
         service: Service = services[0]
@@ -153,7 +158,7 @@ class Release:
                 said = why
             await asyncio.sleep(_POLL)
         # who connects while there is none waits for the next one
-        service.async_ready_pods = partial(_next_ready_pods, service.async_ready_pods)  # type: ignore[method-assign]
+        service.async_ready_pods = _Next(service.async_ready_pods)  # type: ignore[method-assign]
         return service
 
     async def security(self) -> Security:
@@ -164,8 +169,13 @@ class Release:
         if not names:
             return Security()
         async with _answers():
-            secret, *_ = [each async for each in self.api.async_get(
+            secrets = [each async for each in self.api.async_get(
                 "secrets", names[0], namespace=self.namespace)]  # fmt: skip
+        if not secrets:
+            raise ReleaseError(
+                f"Release {self.name!r} speaks TLS, and its Secret {names[0]!r} is not there."
+            )
+        (secret,) = secrets
         text = {name: base64.b64decode(value).decode() for name, value in secret.data.items()}
         return Security(
             tls_ca_file=text["ca.crt"], tls_client_cert=text["tls.crt"],
@@ -184,15 +194,17 @@ class Release:
         if workers < deployment.spec.get("replicas", 1):
             for pod in await self._pods("worker", deployment.labels[_GROUP]):
                 cost = {_DELETION_COST: str(busy.get(pod.name, 0))}
-                async with _answers():
-                    await pod.async_patch({"metadata": {"annotations": cost}})
+                # who may not do that, as a notebook, leaves the choice to Kubernetes
+                with suppress(kr8s.ServerError, kr8s.NotFoundError):
+                    async with asyncio.timeout(_ANSWER):
+                        await pod.async_patch({"metadata": {"annotations": cost}})
         autoscaler = await self._autoscaler(deployment)
         async with _answers():
             if autoscaler and workers:
                 bounds = {"minReplicas": workers, "maxReplicas": workers}
                 await autoscaler.async_patch({"spec": bounds})
             # one that rules over none stands still, and begins anew from what it finds
-            await deployment.async_patch({"spec": {"replicas": workers}})
+            await deployment.async_patch({"spec": {"replicas": workers}}, subresource="scale")
 
     async def adapt(self, group: str | None, minimum: int, maximum: int) -> None:
         """Have an autoscaler keep the number of workers between two bounds."""
@@ -206,7 +218,7 @@ class Release:
                 made = await HorizontalPodAutoscaler(_hpa(deployment, bounds), api=self.api)
                 await made.async_create()
             if not deployment.spec.get("replicas", 1):
-                await deployment.async_patch({"spec": {"replicas": minimum}})
+                await deployment.async_patch({"spec": {"replicas": minimum}}, subresource="scale")
 
     async def stop_adapting(self, group: str | None) -> None:
         """Take the autoscaler off; the workers stay as many as they are."""
@@ -217,14 +229,15 @@ class Release:
     async def troubles(self, component: str) -> list[str]:
         """Why pods of a component are not ready, one sentence each."""
         return [
-            f"pod {pod.name} is {_trouble(pod.raw)}"
+            f"pod {pod.name} is {trouble}"
             for pod in await self._pods(component)
-            if not await pod.async_ready()
+            if (trouble := _trouble(pod.raw))
         ]
 
     async def _workers(self, group: str | None) -> Deployment:
         """The Deployment of a group."""
-        deployments = {d.labels[_GROUP]: d for d in await self._all("deployments.apps", "worker")}
+        every = await self._all("deployments.apps", "worker")
+        deployments = {each.labels[_GROUP]: each for each in every if _is_ours(each)}
         if not deployments:
             raise ReleaseError(await self._no_release())
         if group is None and len(deployments) == 1:
@@ -270,12 +283,23 @@ class Release:
         )
 
 
-async def _next_ready_pods(ready_pods: Callable[[], Awaitable[list[Pod]]]) -> list[Pod]:
-    """The pods that are ready, once there are any."""
-    end = time.monotonic() + _PATIENCE
-    while not (pods := await ready_pods()) and time.monotonic() < end:
-        await asyncio.sleep(_POLL)
-    return pods
+class _Next:
+    """The pods that are ready, once there are any; all who ask wait for one answer."""
+
+    def __init__(self, ready_pods: Callable[[], Awaitable[list[Pod]]]) -> None:
+        self._ready_pods = ready_pods
+        self._asked: asyncio.Task[list[Pod]] | None = None
+
+    async def __call__(self) -> list[Pod]:
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(self._wait())
+        return await asyncio.shield(self._asked)
+
+    async def _wait(self) -> list[Pod]:
+        end = time.monotonic() + _PATIENCE
+        while not (pods := await self._ready_pods()) and time.monotonic() < end:
+            await asyncio.sleep(_POLL)
+        return pods
 
 
 def _hpa(deployment: APIObject, bounds: dict[str, int]) -> dict[str, Any]:
@@ -288,7 +312,9 @@ def _hpa(deployment: APIObject, bounds: dict[str, int]) -> dict[str, Any]:
         "metadata": {
             "name": deployment.name,
             "namespace": deployment.namespace,
-            "labels": {key: deployment.labels[key] for key in _LABELS},
+            "labels": {k: v for k, v in deployment.labels.items() if k in _LABELS},
+            # with these an upgrade that has an autoscaler takes this one for it
+            "annotations": {k: v for k, v in deployment.annotations.items() if k in _HELM},
             "ownerReferences": [{**owner, "uid": deployment.metadata["uid"]}],
         },
         "spec": {
@@ -300,11 +326,14 @@ def _hpa(deployment: APIObject, bounds: dict[str, int]) -> dict[str, Any]:
 
 
 def _trouble(pod: Mapping[str, Any]) -> str:
-    """What keeps a pod from being ready: the scheduler's reason, or that of a container."""
+    """What keeps a pod from being ready: the scheduler's reason, or a container's; else nothing."""
     status = pod["status"]
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] != "True":
-            return f"{status['phase']}: {condition.get('message', 'not yet on a node')}"
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    if conditions.get("Ready", {}).get("status") == "True":
+        return ""
+    placed = conditions.get("PodScheduled", {})
+    if placed.get("status") != "True":
+        return f"{status['phase']}: {placed.get('message', 'not yet on a node')}"
     for container in status.get("containerStatuses", []):
         if waiting := container["state"].get("waiting"):
             return f"waiting: {waiting.get('reason')} {waiting.get('message', '')}".strip()

@@ -66,19 +66,19 @@ class Engine:
 
     Args:
         num_qubits: of the state.
-        threads: to multiply large states with; 0 for as many as there are CPUs. A product has the
+        threads: to multiply large states with; 0 for as many as OpenMP may have. A product has the
             same bits with any number of them: each amplitude is computed by one.
         precision: of the amplitudes, ``"double"`` or ``"single"``.
     """
 
     def __init__(self, num_qubits: int, threads: int = 1, precision: str = "double") -> None:
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _openmp_threads()
         self._dtype = AMPLITUDES[precision]
         self._arrays = [np.empty(2**num_qubits, self._dtype) for _ in range(2)]
         self._now = 0  # which of them has the state
         self._order: tuple[int, ...] = ()
         self._products: dict[tuple[tuple[int, ...], tuple[int, ...]], _Product] = {}
-        self._tables: dict[tuple[int, int], list[np.ndarray]] = {}
+        self._tables: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = {}
 
     def load(self, state: State) -> None:
         """Begin with a state, which stays as it is."""
@@ -100,11 +100,11 @@ class Engine:
         product = self._products.get(key) or self._prepared(*key)
         before, after = product.before[self._now], product.after[self._now]
         matrix = np.asarray(matrix, self._dtype)
-        if len(product.places) < _MANY_TABLES or self._threads == 1:
+        if len(product.places) < _MANY_TABLES or self.threads == 1:
             _multiply(matrix, before, after, product.places, product.tables[0])
         else:
-            every = range(self._threads)
-            places = [product.places[first :: self._threads] for first in every]
+            every = range(self.threads)
+            places = [product.places[first :: self.threads] for first in every]
             some = partial(_multiply, matrix, before, after)
             list(self._pool.map(some, places, product.tables))
         self._now, self._order = 1 - self._now, product.order
@@ -121,14 +121,15 @@ class Engine:
         cut = min(max(0, len(first) + len(order) - _ONE_THREAD), len(rest))
         shape = (rows, 2 ** (len(rest) - cut))
         if shape not in self._tables:
-            self._tables[shape] = [np.empty(shape, self._dtype) for _ in range(self._threads)]
+            tables = [np.empty(shape, self._dtype) for _ in range(self.threads)]
+            self._tables[shape] = [(t.reshape([2] * (len(order) - cut)), t) for t in tables]
         axes = rest[:cut] + first + rest[cut:]
         product = _Product(
             before=[a.reshape([2] * len(order)).transpose(axes) for a in self._arrays],
             after=[a.reshape(rows, *[2] * cut, -1).transpose(*range(1, cut + 1), 0, cut + 1)
                    for a in reversed(self._arrays)],
             places=_places(cut),
-            tables=[(t.reshape([2] * (len(order) - cut)), t) for t in self._tables[shape]],
+            tables=self._tables[shape],
             order=tuple(order[axis] for axis in first + rest),
         )  # fmt: skip
         self._products[order, qubits] = product
@@ -136,7 +137,7 @@ class Engine:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._threads, thread_name_prefix="aer-dask-product")
+        return ThreadPoolExecutor(self.threads, thread_name_prefix="aer-dask-product")
 
 
 class _Product(NamedTuple):
@@ -166,6 +167,12 @@ def _multiply(
     for place in places:
         np.copyto(axes, before[place])
         np.matmul(matrix, columns, out=after[place])
+
+
+def _openmp_threads() -> int:
+    """What a worker leaves to its simulations, or all CPUs that this process may use."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdigit() and int(limit) else len(os.sched_getaffinity(0))
 
 
 @cache

@@ -80,7 +80,7 @@ def forecast(circuit: NoisyCircuit, shots: int, precision: str = "double") -> Fo
         + circuit.operations * READ + shots * (1 + faults) * _DRAW,
         state_bytes=math.ceil(
             AMPLITUDES[precision].itemsize * amplitudes
-            * (4 + faults + 3 * math.sqrt(faults) + math.log2(ways[-1]))
+            * (7 + faults + 3 * math.sqrt(faults) + math.log2(ways[-1]))
         ),
     )  # fmt: skip
 

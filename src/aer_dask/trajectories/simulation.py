@@ -55,7 +55,7 @@ def simulate(
         draws: the random numbers of the experiment, with which the patterns were drawn.
         part: which part, counted from 0.
         parts: how many there are.
-        threads: to multiply with; 0 for as many as there are CPUs.
+        threads: to multiply with; 0 for as many as OpenMP may have.
         precision: of the amplitudes, as Aer's option says.
     """
     members = cut(circuit, patterns, parts)[part]

@@ -59,7 +59,7 @@ class Traversal:
         circuit: whose shots they are.
         patterns: all of them, with the faults they are made of.
         draws: the random numbers of the experiment.
-        threads: to multiply with; 0 for as many as there are CPUs.
+        threads: to multiply with; 0 for as many as OpenMP may have.
         precision: of the amplitudes.
     """
 

@@ -1,6 +1,6 @@
 {{/*
-What HelmCluster asks of the API server to scale the workers of its release: their Deployments and
-autoscalers by name. What is listed or made has no name in a rule, and pods have names of their own.
+What HelmCluster asks of the API server to scale the workers of its release: the scale of their
+Deployments, and their autoscalers, by name. What is listed or made has no name in a rule.
 */}}
 {{- define "aer-dask.jupyter.scalingRules" -}}
 {{- $names := list -}}
@@ -11,9 +11,9 @@ autoscalers by name. What is listed or made has no name in a rule, and pods have
   resources: [deployments]
   verbs: [list]
 - apiGroups: [apps]
-  resources: [deployments]
+  resources: [deployments/scale]
   resourceNames: {{ toJson $names }}
-  verbs: [get, patch]
+  verbs: [patch]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, create]
@@ -23,7 +23,7 @@ autoscalers by name. What is listed or made has no name in a rule, and pods have
   verbs: [get, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, patch]
+  verbs: [list]
 {{- end }}
 
 {{/*
