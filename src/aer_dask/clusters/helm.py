@@ -316,5 +316,7 @@ def _kubernetes() -> Any:
     try:
         from . import release
     except ModuleNotFoundError as error:
-        raise ReleaseError("HelmCluster needs kr8s: pip install 'aer-dask[kubernetes]'.") from error
+        raise ReleaseError(
+            "HelmCluster needs kr8s, which the extra aer-dask[kubernetes] brings: pip install kr8s."
+        ) from error
     return release
