@@ -124,7 +124,7 @@ def test_a_scheduler_that_is_deleted_during_a_job_from_outside_is_found_again(
 
 def test_idle_workers_go_first(release: Release) -> None:
     release.install(MINIKUBE, values={"jupyter.enabled": False, "worker.replicas": 2})
-    circuit = transpile(quantum_volume(20, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
+    circuit = transpile(quantum_volume(22, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
     circuit.measure_all()
     with of(release) as cluster:
         job = AerSimulator(executor=cluster).run(circuit, shots=1, seed_simulator=7)
@@ -194,8 +194,8 @@ def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_
     with pytest.raises(ReleaseError, match=r'cannot list resource "services".* Ask whoever'):
         HelmCluster("aer", release.namespace, kubeconfig=powerless(release, tmp_path))
     release.helm("install", release.name, CHART, values={"image.tag": "none"})
-    with pytest.raises(ReleaseError, match=r"is not ready after 3 s: pod .* is "):
-        of(release, timeout=3)
+    with pytest.raises(ReleaseError, match=r"is not ready after 10 s: pod .* is "):
+        of(release, timeout=10)
     command = [sys.executable, "-m", "aer_dask", f"--namespace={release.namespace}", "list"]
     environment = os.environ | {"KUBECONFIG": kubeconfig(release)}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
