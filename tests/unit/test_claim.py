@@ -37,12 +37,14 @@ def test_a_cluster_is_abandoned_once_the_session_that_made_it_is_killed(state):
     with subprocess.Popen(
         [sys.executable, "-c", SESSION, *paths], stdout=subprocess.PIPE, text=True
     ) as session:
-        assert session.stdout.readline() == "begun\n"
-        assert not claim.is_abandoned()
-        with pytest.raises(SystemExit, match="Another `make test-cluster` runs"), claim.session():
-            pass
-        session.kill()
-        session.wait()
+        try:
+            assert session.stdout.readline() == "begun\n"
+            assert not claim.is_abandoned()
+            refusal = pytest.raises(SystemExit, match="Another `make test-cluster` runs")
+            with refusal, claim.session():
+                pass
+        finally:
+            session.kill()
     assert claim.is_abandoned()
 
 

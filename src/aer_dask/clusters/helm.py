@@ -150,8 +150,7 @@ class HelmCluster(Cluster):
     async def _reach(self) -> str:
         """The address of the scheduler, through the API server, and how to connect to it."""
         # a refusal later on ends the connections of what asked: not those of the forwarding
-        kubernetes = _kubernetes()
-        release = kubernetes.Release(await kubernetes.connect(*self._where), self.name)
+        release = await self._connected()
         scheduler = await release.scheduler(self._timeout, self._log)
         self.security = await release.security()
         ports = []
@@ -165,10 +164,13 @@ class HelmCluster(Cluster):
 
     async def _kubernetes_release(self) -> Release:
         if self._release is None:
-            kubernetes = _kubernetes()
-            api = await kubernetes.connect(*self._where)
-            self._release = kubernetes.Release(api, self.name)
+            self._release = await self._connected()
         return self._release
+
+    async def _connected(self) -> Release:
+        kubernetes = _kubernetes()
+        found: Release = kubernetes.Release(await kubernetes.connect(*self._where), self.name)
+        return found
 
     async def _compare(self) -> None:
         """Refuse a scheduler of other versions, which would show later and in other words."""

@@ -48,9 +48,8 @@ class State(NamedTuple):
 
     def rows(self, qubits: Sequence[int]) -> np.ndarray:
         """The amplitudes, a row for each value of some qubits, little-endian in these."""
-        axes = [self.order.index(qubit) for qubit in reversed(qubits)]
-        rest = [axis for axis in range(len(self.order)) if axis not in axes]
-        tensor = self.amplitudes.reshape([2] * len(self.order)).transpose(axes + rest)
+        first, rest = _axes(self.order, qubits)
+        tensor = self.amplitudes.reshape([2] * len(self.order)).transpose(first + rest)
         return tensor.reshape(2 ** len(qubits), -1)
 
     def vector(self) -> np.ndarray:
@@ -114,9 +113,9 @@ class Engine:
         if len(self._products) >= _MOST_PRODUCTS:
             self._products.clear()
         rows = 2 ** len(qubits)
-        first = [order.index(qubit) for qubit in reversed(qubits)]
+        first, others = _axes(order, qubits)
         # to copy long runs is faster
-        runs = sorted(_runs([a for a in range(len(order)) if a not in first]), key=len)
+        runs = sorted(_runs(others), key=len)
         rest = [*chain.from_iterable(runs)]
         cut = min(max(0, len(first) + len(order) - _ONE_THREAD), len(rest))
         shape = (rows, 2 ** (len(rest) - cut))
@@ -178,6 +177,12 @@ def _openmp_threads() -> int:
 @cache
 def _places(axes: int) -> list[tuple[int, ...]]:
     return list(np.ndindex(*[2] * axes))
+
+
+def _axes(order: tuple[int, ...], qubits: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Where the qubits are in an order, the most significant first, and where all others are."""
+    first = [order.index(qubit) for qubit in reversed(qubits)]
+    return first, [axis for axis in range(len(order)) if axis not in first]
 
 
 def _runs(axes: list[int]) -> list[list[int]]:

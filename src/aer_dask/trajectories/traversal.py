@@ -76,7 +76,6 @@ class Traversal:
         self.bits = np.zeros((patterns.size, circuit.num_bits), np.uint8)
         self._circuit, self._draws = circuit, draws
         self._ideal, self._faults = patterns.ideal, patterns.faults
-        self._products = [*map(_product, patterns.ideal), None]
         self._engine = Engine(circuit.num_qubits, threads, precision)
         self._ground = State.ground(circuit.num_qubits, precision)
         self._numbers = draws.uniform("measurement", np.arange(patterns.size))
@@ -116,11 +115,6 @@ class Traversal:
                     self._choose(begun)
                     return
                 self._engine.apply(step.qubits, step.operators[0])
-            # most of a walk is this: nothing is decided, and nobody leaves
-            while block != following and (product := self._products[block]):
-                self._engine.apply(*product)
-                block += 1
-                self.statistics.blocks += 1
             if block == len(self._ideal):
                 self._draw(members)
                 return
@@ -235,13 +229,6 @@ class Traversal:
         numbers = self._numbers[shots] * sums[-1]
         outcomes = np.minimum(np.searchsorted(sums, numbers, side="right"), len(sums) - 1)
         self._drawn.append((shots, outcomes))
-
-
-def _product(steps: Sequence[Step]) -> tuple[tuple[int, ...], np.ndarray] | None:
-    """A block that is a single matrix: its qubits and the matrix."""
-    if len(steps) != 1 or steps[0].is_choice:
-        return None
-    return steps[0].qubits, steps[0].operators[0]
 
 
 def probabilities(
