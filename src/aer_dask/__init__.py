@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from .clusters.helm import HelmCluster
     from .errors import (
         AerDaskError,
+        ClusterError,
         ExecutorError,
         InsufficientMemoryError,
-        ReleaseError,
         VersionMismatchError,
         WorkerLostError,
     )
@@ -42,7 +42,7 @@ _HOMES = {
     "JobCancelledError": "jobs.errors",
     "JobTimeoutError": "jobs.errors",
     "Plan": "runs.plan",
-    "ReleaseError": "errors",
+    "ClusterError": "errors",
     "SamplerV2": "primitives",
     "VersionMismatchError": "errors",
     "WorkerLostError": "errors",
@@ -52,6 +52,7 @@ __all__ = [
     "AerDaskError",
     "AerJobSet",
     "AerSimulator",
+    "ClusterError",
     "EmbeddedCluster",
     "EstimatorV2",
     "ExecutorError",
@@ -60,7 +61,6 @@ __all__ = [
     "JobCancelledError",
     "JobTimeoutError",
     "Plan",
-    "ReleaseError",
     "SamplerV2",
     "VersionMismatchError",
     "WorkerLostError",

@@ -5,7 +5,7 @@ AerDaskError
 ├── InsufficientMemoryError  a circuit cannot fit in any worker
 ├── WorkerLostError          a task lost its worker or its Aer process, again and again
 │   └── OutOfMemoryError     its Aer process was killed for lack of memory (within aer_dask)
-├── ReleaseError             a release on Kubernetes is not there, not ready, or not ours to change
+├── ClusterError             a cluster on Kubernetes is not there, not ready, or not ours to change
 └── ExecutorError            the executor is unusable: closed, broken or of an unknown kind
 
 qiskit.providers.JobError    (in aer_dask.jobs: workers do without importing Qiskit)
@@ -47,8 +47,8 @@ class OutOfMemoryError(WorkerLostError):
         return str(self.args[0])
 
 
-class ReleaseError(AerDaskError):
-    """A release of the chart cannot be found, reached or changed."""
+class ClusterError(AerDaskError):
+    """A cluster on Kubernetes cannot be found, made, reached or changed."""
 
 
 class ExecutorError(AerDaskError):

@@ -15,7 +15,7 @@ import yaml
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 
-from aer_dask import AerSimulator, HelmCluster, ReleaseError
+from aer_dask import AerSimulator, ClusterError, HelmCluster
 from aer_dask.testing import differences
 
 from ..chart.rendering import CHART
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(900)
 INSIDE = """
 from qiskit import QuantumCircuit
 import qiskit_aer
-from aer_dask import AerSimulator, HelmCluster, ReleaseError
+from aer_dask import AerSimulator, HelmCluster, ClusterError
 from aer_dask.testing import differences
 
 circuit = QuantumCircuit(2)
@@ -41,7 +41,7 @@ with HelmCluster() as cluster:
     print(cluster.dashboard_link)
     try:
         print(cluster.scale(1))
-    except ReleaseError as error:
+    except ClusterError as error:
         print(error)
 """
 
@@ -150,11 +150,11 @@ def test_workers_that_cannot_come_are_told_with_the_reason_of_kubernetes(release
 
     async def asked() -> None:
         async with of(release, asynchronous=True) as cluster:
-            with pytest.raises(ReleaseError, match="several groups of workers: give worker_group="):
+            with pytest.raises(ClusterError, match="several groups of workers: give worker_group="):
                 await cluster.scale(1)
             await cluster.scale(1, worker_group="huge")
             with pytest.raises(
-                ReleaseError, match=r"2 of 3 workers .* Pending: .* Insufficient mem"
+                ClusterError, match=r"2 of 3 workers .* Pending: .* Insufficient mem"
             ):
                 await cluster.wait_for_workers(3, timeout=10)
 
@@ -189,12 +189,12 @@ def powerless(release: Release, folder: Path) -> str:
 
 
 def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"There is no release 'aer'.*nor any.*helm install aer"):
+    with pytest.raises(ClusterError, match=r"There is no release 'aer'.*nor any.*helm install aer"):
         of(release)
-    with pytest.raises(ReleaseError, match=r'cannot list resource "services".* Ask whoever'):
+    with pytest.raises(ClusterError, match=r'cannot list resource "services".* Ask whoever'):
         HelmCluster("aer", release.namespace, kubeconfig=powerless(release, tmp_path))
     release.helm("install", release.name, CHART, values={"image.tag": "none"})
-    with pytest.raises(ReleaseError, match=r"is not ready after 10 s: pod .* is "):
+    with pytest.raises(ClusterError, match=r"is not ready after 10 s: pod .* is "):
         of(release, timeout=10)
     command = [sys.executable, "-m", "aer_dask", f"--namespace={release.namespace}", "list"]
     environment = os.environ | {"KUBECONFIG": kubeconfig(release)}

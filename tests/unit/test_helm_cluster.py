@@ -8,9 +8,9 @@ import socket
 
 import pytest
 
-from aer_dask import HelmCluster, ReleaseError
+from aer_dask import ClusterError, HelmCluster
 from aer_dask.__main__ import main
-from aer_dask.clusters import release
+from aer_dask.clusters import kubernetes
 
 
 def kubeconfig(folder, server="https://127.0.0.1:1"):
@@ -29,26 +29,26 @@ def kubeconfig(folder, server="https://127.0.0.1:1"):
 
 
 def test_a_release_must_be_named_outside_a_notebook():
-    with pytest.raises(ReleaseError, match=r"Which release\? Give its name"):
+    with pytest.raises(ClusterError, match=r"Which release\? Give its name"):
         HelmCluster()
 
 
 def test_a_kubeconfig_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(ReleaseError, match=r"none does not say how to reach a cluster"):
+    with pytest.raises(ClusterError, match=r"none does not say how to reach a cluster"):
         HelmCluster("aer", kubeconfig=str(tmp_path / "none"))
-    with pytest.raises(ReleaseError, match="does not say how to reach context 'there'"):
+    with pytest.raises(ClusterError, match="does not say how to reach context 'there'"):
         HelmCluster("aer", context="there", kubeconfig=kubeconfig(tmp_path))
 
 
 @pytest.mark.parametrize("listens", [False, True])
 def test_an_api_server_that_does_not_answer_is_told(tmp_path, monkeypatch, listens):
-    monkeypatch.setattr(release, "_ANSWER", 1.0)
+    monkeypatch.setattr(kubernetes, "ANSWER", 1.0)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if listens:  # and says nothing
             server.listen()
         file = kubeconfig(tmp_path, f"https://127.0.0.1:{server.getsockname()[1]}")
-        with pytest.raises(ReleaseError, match="API server of Kubernetes cannot be reached"):
+        with pytest.raises(ClusterError, match="API server of Kubernetes cannot be reached"):
             HelmCluster("aer", kubeconfig=file, timeout=1)
 
 
@@ -56,7 +56,7 @@ def test_releases_are_listed_where_a_loop_runs_too(tmp_path):
     async def in_a_notebook():
         HelmCluster.list(kubeconfig=str(tmp_path / "none"))
 
-    with pytest.raises(ReleaseError, match="does not say how to reach a cluster"):
+    with pytest.raises(ClusterError, match="does not say how to reach a cluster"):
         asyncio.run(in_a_notebook())
 
 

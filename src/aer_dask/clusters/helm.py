@@ -22,7 +22,7 @@ from distributed.security import Security
 from distributed.utils import LoopRunner, format_dashboard_link, sync
 
 from .. import versions
-from ..errors import ReleaseError
+from ..errors import ClusterError
 from .settings import OWN_RELEASE
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class HelmCluster(Cluster):
         quiet: whether to keep to itself what it waits for.
 
     Raises:
-        ReleaseError: if the release cannot be found or reached, or is not ready in time.
+        ClusterError: if the release cannot be found or reached, or is not ready in time.
         VersionMismatchError: if its scheduler has other versions than this process.
     """
 
@@ -70,7 +70,7 @@ class HelmCluster(Cluster):
         own = os.environ.get(OWN_RELEASE)
         name = release or own
         if name is None:
-            raise ReleaseError(
+            raise ClusterError(
                 "Which release? Give its name, as in HelmCluster('aer'); "
                 "HelmCluster.list() names those there are."
             )
@@ -105,13 +105,13 @@ class HelmCluster(Cluster):
             kubeconfig: path; default ``$KUBECONFIG``, else ``~/.kube/config``.
 
         Raises:
-            ReleaseError: if there is no cluster, or its API server refuses.
+            ClusterError: if there is no cluster, or its API server refuses.
         """
-        kubernetes = _kubernetes()
+        kubernetes, release = _kubernetes()
 
         async def found() -> list[Found]:
             api = await kubernetes.connect(namespace, context, kubeconfig)
-            return await kubernetes.releases(api, namespace or "all")
+            return await release.releases(api, namespace or "all")
 
         runner = LoopRunner()  # a notebook's own loop is running
         runner.start()
@@ -139,7 +139,7 @@ class HelmCluster(Cluster):
             await super()._start()
         except OSError as error:
             await self._close()
-            raise ReleaseError(
+            raise ClusterError(
                 f"The scheduler of release {self.name!r} does not answer at {address}: "
                 f"{error or f'nothing within {self._timeout:g} s'}."
             ) from error
@@ -168,8 +168,8 @@ class HelmCluster(Cluster):
         return self._release
 
     async def _connected(self) -> Release:
-        kubernetes = _kubernetes()
-        found: Release = kubernetes.Release(await kubernetes.connect(*self._where), self.name)
+        kubernetes, release = _kubernetes()
+        found: Release = release.Release(await kubernetes.connect(*self._where), self.name)
         return found
 
     async def _compare(self) -> None:
@@ -241,7 +241,7 @@ class HelmCluster(Cluster):
             worker_group: of which group; may be left out where there is one.
 
         Raises:
-            ReleaseError: if that is not allowed, or there is no such group.
+            ClusterError: if that is not allowed, or there is no such group.
         """
         if n < 0:
             raise ValueError(f"scale({n}): there cannot be fewer than 0 workers.")
@@ -275,7 +275,7 @@ class HelmCluster(Cluster):
             worker_group: of which group; may be left out where there is one.
 
         Raises:
-            ReleaseError: if that is not allowed, or there is no such group.
+            ClusterError: if that is not allowed, or there is no such group.
         """
         if enabled and not 1 <= minimum <= maximum:
             raise ValueError(
@@ -301,7 +301,7 @@ class HelmCluster(Cluster):
             try:
                 troubles = await (await self._kubernetes_release()).troubles("worker")
                 why = "; ".join(troubles) or "the release does not ask for more, see scale()"
-            except ReleaseError as refused:
+            except ClusterError as refused:
                 why = str(refused).rstrip(".")
             count = len(self.scheduler_info["workers"])
             raise _MissingError(
@@ -309,16 +309,16 @@ class HelmCluster(Cluster):
             ) from error
 
 
-class _MissingError(ReleaseError, TimeoutError):
+class _MissingError(ClusterError, TimeoutError):
     """What users of Dask's own clusters expect, too."""
 
 
-def _kubernetes() -> Any:
-    """The module that speaks to Kubernetes, whose client is an extra."""
+def _kubernetes() -> tuple[Any, Any]:
+    """The modules that speak to Kubernetes, whose client is an extra."""
     try:
-        from . import release
+        from . import kubernetes, release
     except ModuleNotFoundError as error:
-        raise ReleaseError(
+        raise ClusterError(
             "HelmCluster needs kr8s, which the extra aer-dask[kubernetes] brings: pip install kr8s."
         ) from error
-    return release
+    return kubernetes, release

@@ -7,37 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-import httpx
 import kr8s
 from distributed.security import Security
 from kr8s.asyncio.objects import APIObject, Deployment, HorizontalPodAutoscaler, Pod, Service
 
-from ..errors import ReleaseError
-from .settings import OWN_RELEASE
+from ..errors import ClusterError
+from .kubernetes import ANSWER, answers, troubles
 
 _NAME, _INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
 _COMPONENT, _GROUP = "app.kubernetes.io/component", "aer-dask/worker-group"
 _LABELS = (_NAME, _INSTANCE, _COMPONENT, _GROUP, "app.kubernetes.io/managed-by")
 _HELM = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
 _CHART, _VERSION = "helm.sh/chart", "app.kubernetes.io/version"
-#: Where a pod with an account finds its namespace.
-_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
 #: Pods with less of it go first when a Deployment gets fewer.
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 #: Percent of the CPU that workers ask for, above which an autoscaler adds more, as in the chart.
 _CPU_PERCENT = 70
 #: Seconds between two looks, and that a scheduler may stay away.
 _POLL, _PATIENCE = 1.0, 300.0
-#: Seconds that the API server has for an answer.
-_ANSWER = 30.0
 
 
 class Found(NamedTuple):
@@ -49,56 +41,9 @@ class Found(NamedTuple):
     workers: int
 
 
-async def connect(
-    namespace: str | None = None, context: str | None = None, kubeconfig: str | None = None
-) -> Any:
-    """The API server of a kube context.
-
-    Raises:
-        ReleaseError: if there is none, or it cannot be reached.
-    """
-    if namespace is None and context is None and _NAMESPACE.exists():
-        namespace = _NAMESPACE.read_text()
-    try:
-        async with _answers():
-            # kr8s.asyncio.api would give the one that was made before, of whatever context
-            return await kr8s.asyncio.Api(
-                namespace=namespace, context=context, kubeconfig=kubeconfig, bypass_factory=True
-            )
-    except (ValueError, KeyError) as error:
-        if OWN_RELEASE in os.environ:
-            raise ReleaseError(
-                f"This notebook has no account at the API server. {_SCALING}"
-            ) from error
-        at = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        named = f"context {context!r}" if context else "a cluster"
-        raise ReleaseError(
-            f"{at} does not say how to reach {named} of Kubernetes ({error}). "
-            "See `kubectl config get-contexts`; set KUBECONFIG, or give context= or kubeconfig=."
-        ) from error
-
-
-@asynccontextmanager
-async def _answers() -> AsyncIterator[None]:
-    """What the API server refuses, in a sentence."""
-    try:
-        async with asyncio.timeout(_ANSWER):
-            yield
-    except kr8s.ServerError as error:
-        if error.response is None or error.response.status_code != 403:
-            raise ReleaseError(f"The API server of Kubernetes says: {error}") from error
-        ask = "Ask whoever looks after the cluster for a Role with that."
-        raise ReleaseError(f"{error}. {_SCALING if OWN_RELEASE in os.environ else ask}") from error
-    except (kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
-        raise ReleaseError(
-            f"The API server of Kubernetes cannot be reached: {error or type(error).__name__}. "
-            "`kubectl version` says whether that is so for kubectl, too."
-        ) from error
-
-
 async def releases(api: Any, namespace: str) -> list[Found]:
     """The releases of the chart in a namespace (``kr8s.ALL``: in all of them)."""
-    async with _answers():
+    async with answers():
         deployments = [each async for each in api.async_get(
             "deployments.apps", namespace=namespace, label_selector={_COMPONENT: "worker"},
         )]  # fmt: skip
@@ -136,20 +81,20 @@ class Release:
             say: is told what it waits for.
 
         Raises:
-            ReleaseError: if there is no such release, or it does not become ready in time.
+            ClusterError: if there is no such release, or it does not become ready in time.
         """
         services = [each for each in await self._all("services", "scheduler") if _is_ours(each)]
         if not services:
-            raise ReleaseError(await self._no_release())
+            raise ClusterError(await self._no_release())
         service: Service = services[0]
         end, said = time.monotonic() + seconds, ""
         while True:
-            async with _answers():
+            async with answers():
                 if await service.async_ready_pods():
                     break
             why = "; ".join(await self.troubles("scheduler")) or "it has no pod"
             if time.monotonic() > end:
-                raise ReleaseError(
+                raise ClusterError(
                     f"The scheduler of release {self.name!r} is not ready after {seconds:g} s: "
                     f"{why}. See `kubectl --namespace={self.namespace} get pods,events`."
                 )
@@ -168,11 +113,11 @@ class Release:
         names = [v["secret"]["secretName"] for v in volumes if v["name"] == "tls"]
         if not names:
             return Security()
-        async with _answers():
+        async with answers():
             secrets = [each async for each in self.api.async_get(
                 "secrets", names[0], namespace=self.namespace)]  # fmt: skip
         if not secrets:
-            raise ReleaseError(
+            raise ClusterError(
                 f"Release {self.name!r} speaks TLS, and its Secret {names[0]!r} is not there."
             )
         (secret,) = secrets
@@ -196,10 +141,10 @@ class Release:
                 cost = {_DELETION_COST: str(busy.get(pod.name, 0))}
                 # who may not do that, as a notebook, leaves the choice to Kubernetes
                 with suppress(kr8s.ServerError, kr8s.NotFoundError):
-                    async with asyncio.timeout(_ANSWER):
+                    async with asyncio.timeout(ANSWER):
                         await pod.async_patch({"metadata": {"annotations": cost}})
         autoscaler = await self._autoscaler(deployment)
-        async with _answers():
+        async with answers():
             if autoscaler and workers:
                 bounds = {"minReplicas": workers, "maxReplicas": workers}
                 await autoscaler.async_patch({"spec": bounds})
@@ -211,7 +156,7 @@ class Release:
         deployment = await self._workers(group)
         bounds = {"minReplicas": minimum, "maxReplicas": maximum}
         autoscaler = await self._autoscaler(deployment)
-        async with _answers():
+        async with answers():
             if autoscaler:
                 await autoscaler.async_patch({"spec": bounds})
             else:
@@ -223,35 +168,31 @@ class Release:
     async def stop_adapting(self, group: str | None) -> None:
         """Take the autoscaler off; the workers stay as many as they are."""
         if autoscaler := await self._autoscaler(await self._workers(group)):
-            async with _answers():
+            async with answers():
                 await autoscaler.async_delete()
 
     async def troubles(self, component: str) -> list[str]:
         """Why pods of a component are not ready, one sentence each."""
-        return [
-            f"pod {pod.name} is {trouble}"
-            for pod in await self._pods(component)
-            if (trouble := _trouble(pod.raw))
-        ]
+        return troubles(await self._pods(component))
 
     async def _workers(self, group: str | None) -> Deployment:
         """The Deployment of a group."""
         every = await self._all("deployments.apps", "worker")
         deployments = {each.labels[_GROUP]: each for each in every if _is_ours(each)}
         if not deployments:
-            raise ReleaseError(await self._no_release())
+            raise ClusterError(await self._no_release())
         if group is None and len(deployments) == 1:
             (group,) = deployments
         if group not in deployments:
             which = f"no group {group!r}" if group else "several groups"
-            raise ReleaseError(
+            raise ClusterError(
                 f"Release {self.name!r} has {which} of workers: give worker_group= one of "
                 f"{', '.join(map(repr, sorted(deployments)))}."
             )
         return deployments[group]
 
     async def _autoscaler(self, deployment: Deployment) -> HorizontalPodAutoscaler | None:
-        async with _answers():
+        async with answers():
             async for each in self.api.async_get(
                 "horizontalpodautoscalers.autoscaling", namespace=self.namespace
             ):
@@ -267,7 +208,7 @@ class Release:
 
     async def _all(self, kind: str, component: str, group: str | None = None) -> list[Any]:
         labels = {_INSTANCE: self.name, _COMPONENT: component, **({_GROUP: group} if group else {})}
-        async with _answers():
+        async with answers():
             return [each async for each in self.api.async_get(
                 kind, namespace=self.namespace, label_selector=labels)]  # fmt: skip
 
@@ -323,18 +264,3 @@ def _hpa(deployment: APIObject, bounds: dict[str, int]) -> dict[str, Any]:
             **bounds,
         },
     }
-
-
-def _trouble(pod: Mapping[str, Any]) -> str:
-    """What keeps a pod from being ready: the scheduler's reason, or a container's; else nothing."""
-    status = pod["status"]
-    conditions = {each["type"]: each for each in status.get("conditions", [])}
-    if conditions.get("Ready", {}).get("status") == "True":
-        return ""
-    placed = conditions.get("PodScheduled", {})
-    if placed.get("status") != "True":
-        return f"{status['phase']}: {placed.get('message', 'not yet on a node')}"
-    for container in status.get("containerStatuses", []):
-        if waiting := container["state"].get("waiting"):
-            return f"waiting: {waiting.get('reason')} {waiting.get('message', '')}".strip()
-    return f"{status['phase']} and not ready"

@@ -1,0 +1,90 @@
+"""The API server of Kubernetes: the way to it, what it refuses, and why pods do not run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import kr8s
+from kr8s.asyncio.objects import Pod
+
+from ..errors import ClusterError
+from .settings import OWN_RELEASE
+
+#: Where a pod with an account finds its namespace.
+_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
+#: Seconds that the API server has for an answer.
+ANSWER = 30.0
+
+
+async def connect(
+    namespace: str | None = None, context: str | None = None, kubeconfig: str | None = None
+) -> Any:
+    """The API server of a kube context.
+
+    Raises:
+        ClusterError: if there is none, or it cannot be reached.
+    """
+    if namespace is None and context is None and _NAMESPACE.exists():
+        namespace = _NAMESPACE.read_text()
+    try:
+        async with answers():
+            # kr8s.asyncio.api would give the one that was made before, of whatever context
+            return await kr8s.asyncio.Api(
+                namespace=namespace, context=context, kubeconfig=kubeconfig, bypass_factory=True
+            )
+    except (ValueError, KeyError) as error:
+        if OWN_RELEASE in os.environ:
+            raise ClusterError(
+                f"This notebook has no account at the API server. {_SCALING}"
+            ) from error
+        at = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        named = f"context {context!r}" if context else "a cluster"
+        raise ClusterError(
+            f"{at} does not say how to reach {named} of Kubernetes ({error}). "
+            "See `kubectl config get-contexts`; set KUBECONFIG, or give context= or kubeconfig=."
+        ) from error
+
+
+@asynccontextmanager
+async def answers() -> AsyncIterator[None]:
+    """What the API server refuses, in a sentence."""
+    try:
+        async with asyncio.timeout(ANSWER):
+            yield
+    except kr8s.ServerError as error:
+        if error.response is None or error.response.status_code != 403:
+            raise ClusterError(f"The API server of Kubernetes says: {error}") from error
+        ask = "Ask whoever looks after the cluster for a Role with that."
+        raise ClusterError(f"{error}. {_SCALING if OWN_RELEASE in os.environ else ask}") from error
+    except (kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
+        raise ClusterError(
+            f"The API server of Kubernetes cannot be reached: {error or type(error).__name__}. "
+            "`kubectl version` says whether that is so for kubectl, too."
+        ) from error
+
+
+def troubles(pods: Iterable[Pod]) -> list[str]:
+    """Why pods are not ready, one sentence each."""
+    return [f"pod {pod.name} is {trouble}" for pod in pods if (trouble := _trouble(pod.raw))]
+
+
+def _trouble(pod: Mapping[str, Any]) -> str:
+    """What keeps a pod from being ready: the scheduler's reason, or a container's; else nothing."""
+    status = pod["status"]
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    if conditions.get("Ready", {}).get("status") == "True":
+        return ""
+    placed = conditions.get("PodScheduled", {})
+    if placed.get("status") != "True":
+        return f"{status['phase']}: {placed.get('message', 'not yet on a node')}"
+    for container in status.get("containerStatuses", []):
+        if waiting := container["state"].get("waiting"):
+            return f"waiting: {waiting.get('reason')} {waiting.get('message', '')}".strip()
+    return f"{status['phase']} and not ready"
