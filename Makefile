@@ -142,9 +142,12 @@ up: $(VENV)/ready ## all in one: cluster, images, helm install, smoke test (REGI
 	$(RUN) scripts/install.py $(if $(REGISTRY),--registry $(REGISTRY))
 	$(MAKE) smoke-test RELEASE=aer-dask/aer
 
+operator: $(VENV)/ready ## install dask-kubernetes' operator, for KubeCluster, on the cluster at hand: REGISTRY=..., REMOVE=1
+	$(RUN) scripts/install_operator.py $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(REMOVE),--remove)
+
 images/gpu.lock: images/gpu.in requirements.lock $(VENV)/ready
 	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	  --constraint requirements.lock --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make images/gpu.lock' -o $@ $<
 
-.PHONY: tools cluster-up cluster-down images push load up
+.PHONY: tools cluster-up cluster-down images push load up operator

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .clusters.embedded import EmbeddedCluster
     from .clusters.helm import HelmCluster
+    from .clusters.kube import KubeCluster
     from .errors import (
         AerDaskError,
         ClusterError,
@@ -41,6 +42,7 @@ _HOMES = {
     "InsufficientMemoryError": "errors",
     "JobCancelledError": "jobs.errors",
     "JobTimeoutError": "jobs.errors",
+    "KubeCluster": "clusters.kube",
     "Plan": "runs.plan",
     "ClusterError": "errors",
     "SamplerV2": "primitives",
@@ -60,6 +62,7 @@ __all__ = [
     "InsufficientMemoryError",
     "JobCancelledError",
     "JobTimeoutError",
+    "KubeCluster",
     "Plan",
     "SamplerV2",
     "VersionMismatchError",

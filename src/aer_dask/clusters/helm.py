@@ -10,13 +10,13 @@ does it, and again through the next pod when one is gone.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 from collections import Counter
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from distributed.core import Status, rpc
-from distributed.deploy.cluster import Cluster
 from distributed.objects import SchedulerInfo
 from distributed.security import Security
 from distributed.utils import LoopRunner, format_dashboard_link, sync
@@ -24,6 +24,7 @@ from distributed.utils import LoopRunner, format_dashboard_link, sync
 from .. import versions
 from ..errors import ClusterError
 from .settings import OWN_RELEASE
+from .waiting import WaitsForPods
 
 if TYPE_CHECKING:
     from kr8s.asyncio.portforward import PortForward
@@ -38,7 +39,7 @@ _ADDRESS = "DASK_SCHEDULER_ADDRESS"
 _ATTEMPT, _POLL = 5.0, 1.0
 
 
-class HelmCluster(Cluster):
+class HelmCluster(WaitsForPods):
     """A release of the chart that is there; closing it leaves the release as it is.
 
     Args:
@@ -293,24 +294,8 @@ class HelmCluster(Cluster):
         else:
             await release.stop_adapting(worker_group)
 
-    async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
-        """As Dask's, and with what Kubernetes says of the pods of workers that have not come."""
-        try:
-            await super()._wait_for_workers(n_workers, timeout)
-        except TimeoutError as error:
-            try:
-                troubles = await (await self._kubernetes_release()).troubles("worker")
-                why = "; ".join(troubles) or "the release does not ask for more, see scale()"
-            except ClusterError as refused:
-                why = str(refused).rstrip(".")
-            count = len(self.scheduler_info["workers"])
-            raise _MissingError(
-                f"{count} of {n_workers} workers have come within {timeout} s: {why}."
-            ) from error
-
-
-class _MissingError(ClusterError, TimeoutError):
-    """What users of Dask's own clusters expect, too."""
+    async def _worker_troubles(self) -> builtins.list[str]:
+        return await (await self._kubernetes_release()).troubles("worker")
 
 
 def _kubernetes() -> tuple[Any, Any]:

@@ -16,8 +16,8 @@ from kr8s.asyncio.objects import Pod
 from ..errors import ClusterError
 from .settings import OWN_RELEASE
 
-#: Where a pod with an account finds its namespace.
-_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+#: Where a pod with an account finds its namespace; other processes have no such file.
+INSIDE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
 #: Seconds that the API server has for an answer.
 ANSWER = 30.0
@@ -31,8 +31,8 @@ async def connect(
     Raises:
         ClusterError: if there is none, or it cannot be reached.
     """
-    if namespace is None and context is None and _NAMESPACE.exists():
-        namespace = _NAMESPACE.read_text()
+    if namespace is None and context is None and INSIDE.exists():
+        namespace = INSIDE.read_text()
     try:
         async with answers():
             # kr8s.asyncio.api would give the one that was made before, of whatever context
@@ -59,15 +59,20 @@ async def answers() -> AsyncIterator[None]:
         async with asyncio.timeout(ANSWER):
             yield
     except kr8s.ServerError as error:
-        if error.response is None or error.response.status_code != 403:
-            raise ClusterError(f"The API server of Kubernetes says: {error}") from error
-        ask = "Ask whoever looks after the cluster for a Role with that."
-        raise ClusterError(f"{error}. {_SCALING if OWN_RELEASE in os.environ else ask}") from error
+        raise refusal(error) from error
     except (kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
         raise ClusterError(
             f"The API server of Kubernetes cannot be reached: {error or type(error).__name__}. "
             "`kubectl version` says whether that is so for kubectl, too."
         ) from error
+
+
+def refusal(error: kr8s.ServerError) -> ClusterError:
+    """What the API server says, in a sentence."""
+    if error.response is None or error.response.status_code != 403:
+        return ClusterError(f"The API server of Kubernetes says: {error}")
+    ask = "Ask whoever looks after the cluster for a Role with that."
+    return ClusterError(f"{error}. {_SCALING if OWN_RELEASE in os.environ else ask}")
 
 
 def troubles(pods: Iterable[Pod]) -> list[str]:
