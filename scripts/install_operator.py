@@ -19,6 +19,8 @@ from _cluster import output
 
 NAME = NAMESPACE = "dask-operator"
 CHART = files("dask_kubernetes") / "operator/deployment/helm/dask-kubernetes-operator"
+#: How long kubectl waits for what it deletes to be gone.
+PATIENCE = "--timeout=3m"
 CONTROLLER = ["kopf", "run", "-m", "dask_kubernetes.operator.controller"]
 
 
@@ -30,7 +32,7 @@ def main() -> None:
     words = parser.parse_args()
     try:
         if words.remove:
-            kubectl("delete", "--ignore-not-found", text=manifests(words.registry))
+            remove(manifests(words.registry))
             return
         kubectl("apply", "--server-side", text=manifests(words.registry))
         output("kubectl", f"--namespace={NAMESPACE}", "rollout", "status", "--timeout=5m",
@@ -38,6 +40,15 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"{' '.join(error.cmd)} says: {error.stderr}") from error
     print(f"The operator runs in namespace {NAMESPACE}: KubeCluster() makes clusters.")
+
+
+def remove(text: str) -> None:
+    """Take away what it made, which only it can do, and then itself."""
+    known = output("kubectl", "api-resources", "--api-group=kubernetes.dask.org", "--output=name")
+    if known:
+        kinds = ",".join(known.split())
+        output("kubectl", "delete", kinds, "--all", "--all-namespaces", PATIENCE)
+    kubectl("delete", "--ignore-not-found", PATIENCE, text=text)
 
 
 def kubectl(*words: str, text: str) -> None:

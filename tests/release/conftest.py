@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
+from ..chart.rendering import ROOT
 from ..kubernetes.conftest import kube_config, namespace  # noqa: F401
 from .release import Release
 
@@ -26,6 +29,16 @@ FOREIGN_KINDS = {
 def release(kube_cluster: Cluster, namespace: str) -> Release:  # noqa: F811
     """The release `aer` of a namespace of its own, to be installed by the test."""
     return Release(kube_cluster, namespace)
+
+
+@pytest.fixture(scope="module")
+def operator(kube_cluster: Cluster) -> Iterator[None]:
+    """dask-kubernetes' operator, as `make operator` installs it, while the tests run."""
+    program = [sys.executable, ROOT / "scripts" / "install_operator.py"]
+    environment = os.environ | {"KUBECONFIG": str(kube_cluster.kube_config_path)}
+    subprocess.run(program, env=environment, check=True)
+    yield
+    subprocess.run([*program, "--remove"], env=environment, check=True)
 
 
 @pytest.fixture(scope="module")

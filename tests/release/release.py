@@ -135,6 +135,16 @@ class Release:
             for name in self.kubectl(*listed, f"--selector={label}").split()
         }
 
+    def kubeconfig(self, folder: Path, token: str = "") -> Path:
+        """A kubeconfig for this namespace, of whoever has the token, else of the administrator."""
+        config = yaml.safe_load(Path(self.cluster.kube_config_path).read_text())
+        config["contexts"][0]["context"]["namespace"] = self.namespace
+        if token:
+            config["users"][0]["user"] = {"token": token}
+        file = folder / "kubeconfig"
+        file.write_text(yaml.safe_dump(config))
+        return file
+
     @property
     def label(self) -> str:
         """What all objects of the release carry."""

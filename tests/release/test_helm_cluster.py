@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import qiskit_aer
-import yaml
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 
@@ -47,7 +46,7 @@ with HelmCluster() as cluster:
 
 
 def of(release: Release, **options) -> HelmCluster:
-    where = {"namespace": release.namespace, "kubeconfig": kubeconfig(release)}
+    where = {"namespace": release.namespace, "kubeconfig": str(release.cluster.kube_config_path)}
     return HelmCluster(release.name, **where, **options)
 
 
@@ -178,21 +177,13 @@ def test_a_notebook_scales_its_release_only_if_the_values_say_so(release: Releas
     assert status.count("thread, ") == 1
 
 
-def powerless(release: Release, folder: Path) -> str:
-    """A kubeconfig of somebody who may do nothing."""
-    file = folder / "kubeconfig"
-    config = yaml.safe_load(Path(kubeconfig(release)).read_text())
-    token = release.kubectl("create", "token", "default").strip()
-    config["users"][0]["user"] = {"token": token}
-    file.write_text(yaml.safe_dump(config))
-    return str(file)
-
-
 def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"There is no release 'aer'.*nor any.*helm install aer"):
         of(release)
+    token = release.kubectl("create", "token", "default").strip()
+    powerless = str(release.kubeconfig(tmp_path, token))
     with pytest.raises(ClusterError, match=r'cannot list resource "services".* Ask whoever'):
-        HelmCluster("aer", release.namespace, kubeconfig=powerless(release, tmp_path))
+        HelmCluster("aer", release.namespace, kubeconfig=powerless)
     release.helm("install", release.name, CHART, values={"image.tag": "none"})
     with pytest.raises(ClusterError, match=r"is not ready after 10 s: pod .* is "):
         of(release, timeout=10)

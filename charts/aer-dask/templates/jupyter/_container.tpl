@@ -54,6 +54,11 @@ env:
   # and the release that HelmCluster() takes
   - name: AER_DASK_RELEASE
     value: {{ .root.Release.Name }}
+  {{- if $jupyter.rbac.create }}
+  # and the image of the pods of KubeCluster()
+  - name: DASK_KUBERNETES__IMAGE
+    value: {{ include "aer-dask.image" (dict "root" .root "v" .root.Values.worker) }}
+  {{- end }}
   - name: DASK_DISTRIBUTED__DASHBOARD__LINK
     value: {{ $jupyter.baseUrl }}proxy/{host}:{port}/status
 ports:

@@ -1,0 +1,125 @@
+"""Clusters of dask-kubernetes' operator: the tutorial's own script, and what our class adds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import dask.array as da
+import pytest
+import qiskit_aer
+from distributed import Client
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit.library import quantum_volume
+
+from aer_dask import AerSimulator, ClusterError, KubeCluster
+from aer_dask.clusters import kube
+from aer_dask.testing import differences
+
+from ..chart.rendering import ROOT
+from .release import MINIKUBE, Release, until
+
+pytestmark = pytest.mark.timeout(900)
+
+#: All that the operator makes.
+KINDS = "daskclusters,daskworkergroups,daskautoscalers,deployments,services,pods"
+
+
+def tutorials_circuits() -> list[QuantumCircuit]:
+    circuits = [quantum_volume(10, seed=seed) for seed in range(12)]
+    for circuit in circuits:
+        circuit.measure_all()
+    return transpile(circuits, qiskit_aer.AerSimulator(), optimization_level=0)
+
+
+def expected() -> str:
+    """What the tutorial's scripts print of plain Aer's counts."""
+    plain = qiskit_aer.AerSimulator().run(tutorials_circuits(), shots=1000, seed_simulator=7)
+    return plain.result().get_counts(0).most_frequent()
+
+
+def run(release: Release, script: str, folder) -> str:
+    """What a script prints, with the release's namespace as the context's."""
+    environment = os.environ | {"KUBECONFIG": str(release.kubeconfig(folder))}
+    command = [sys.executable, "-W", "ignore", str(ROOT / "examples" / script)]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def left(release: Release) -> list[str]:
+    found = json.loads(release.kubectl("get", KINDS, "--output=json"))["items"]
+    return [f"{each['kind']}/{each['metadata']['name']}" for each in found]
+
+
+def test_without_an_operator_it_says_how_to_install_one(
+    release: Release, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path)))
+    with pytest.raises(ClusterError, match=r"knows no DaskCluster\. .*`make operator`"):
+        KubeCluster(name="none", quiet=True)
+
+
+def test_the_tutorials_script_runs_and_leaves_nothing(release: Release, operator, tmp_path) -> None:
+    shutil.copy(ROOT / "values" / "worker-spec.yml", tmp_path)
+    # (a frame with what it waits for stands before it)
+    assert run(release, "kube_cluster.py", tmp_path).endswith(f"1.0\n{expected()}\n")
+    until(lambda: left(release) == [], "nothing of the cluster is left", 120)
+
+
+def test_the_tutorials_steps_run_on_a_release(release: Release, tmp_path) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False})
+    assert run(release, "helm_cluster.py", tmp_path) == f"1.0\n{expected()}\n"
+
+
+def test_a_cluster_of_the_operator_is_scaled_while_it_works(
+    release: Release, operator, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path)))
+    resources = {
+        "requests": {"cpu": "100m", "memory": "256Mi"},
+        "limits": {"cpu": 2, "memory": "1Gi"},
+    }
+    circuits, options = tutorials_circuits(), {"shots": 1000, "seed_simulator": 7}
+    plain = qiskit_aer.AerSimulator().run(circuits, **options).result()
+    with (
+        KubeCluster(n_workers=2, resources=resources, env={"MARK": 7}, quiet=True) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(2, timeout=120)
+        asked = client.run(lambda: [os.environ[name] for name in ("MARK", "AER_DASK_THREADS")])
+        assert list(asked.values()) == [["7", "2"]] * 2
+        backend = AerSimulator(executor=cluster)
+        cluster.scale(3)
+        job = backend.run(circuits, **options)
+        client.wait_for_workers(3, timeout=120)
+        cluster.adapt(minimum=1, maximum=10)
+        until(lambda: len(cluster.scheduler_info["workers"]) < 3, "a worker has gone", 120)
+        assert differences(job.result(300), plain) == []
+        assert da.ones((1000, 1000, 1000)).mean().compute() == 1.0
+        assert differences(backend.run(circuits, **options).result(300), plain) == []
+        assert "Scheduler" in "".join(cluster.get_logs().values())
+    until(lambda: left(release) == [], "nothing of the cluster is left", 120)
+
+
+def test_pods_that_cannot_run_are_told_with_the_reason_of_kubernetes(
+    release: Release, operator, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path)))
+    huge = {"limits": {"cpu": 1, "memory": "900Gi"}}
+    with KubeCluster(quiet=True) as cluster:
+        cluster.add_worker_group("huge", n_workers=1, resources=huge)
+        with (
+            Client(cluster) as client,
+            pytest.raises(ClusterError, match=r"0 of 1 workers .* Pending: .* Insufficient memory"),
+        ):
+            client.wait_for_workers(1, timeout=10)
+    monkeypatch.setattr(kube, "_START", 10.0)
+    with pytest.raises(ClusterError, match=r"has not started in 10 s: pod .* Insufficient memory"):
+        KubeCluster(resources=huge, resource_timeout=10, quiet=True)
+    until(lambda: left(release) == [], "nothing of the cluster is left", 120)
