@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .clusters.embedded import EmbeddedCluster
     from .clusters.helm import HelmCluster
-    from .clusters.kube import KubeCluster
+    from .clusters.kube import KubeCluster as KubeCluster
     from .errors import (
         AerDaskError,
         ClusterError,
@@ -50,6 +50,7 @@ _HOMES = {
     "WorkerLostError": "errors",
 }
 
+# of KubeCluster the base is an extra's, so that `import *` leaves it out
 __all__ = [
     "AerDaskError",
     "AerJobSet",
@@ -62,7 +63,6 @@ __all__ = [
     "InsufficientMemoryError",
     "JobCancelledError",
     "JobTimeoutError",
-    "KubeCluster",
     "Plan",
     "SamplerV2",
     "VersionMismatchError",
@@ -77,4 +77,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_HOMES)

@@ -13,10 +13,10 @@ from .release import MINIKUBE, Release, until
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_the_example_notebooks_run_on_the_workers(release: Release) -> None:
-    release.install(MINIKUBE)
+def test_the_example_notebooks_run_on_the_workers(release: Release, operator) -> None:
+    release.install(MINIKUBE, values={"jupyter.rbac": {"scaling": True, "create": True}})
     until(lambda: len(release.workers()) == 2, "the scheduler knows its workers", 60)
-    notebooks = (ROOT / "notebooks").glob("*.ipynb")
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))  # the tutorial scales, so it is late
     said = {path.stem: executed(release, path.name) for path in notebooks}
     assert not any("warn" in text.lower() for outputs in said.values() for text in outputs.values())
     assert said["quickstart"]["run"].count("tcp://") == 2, "two workers should have run tasks"
@@ -25,6 +25,10 @@ def test_the_example_notebooks_run_on_the_workers(release: Release) -> None:
     assert "patterns of errors" in said["noise"]["run"]
     assert "'noise_sampling': 'shared'" in said["noise"]["run"]
     assert "<Figure" in said["noise"]["plot"]
+    tutorial = said["tutorial"]
+    assert tutorial["scale"] == "3"
+    assert tutorial["adapt"] == tutorial["kube"] == "np.float64(1.0)"
+    assert tutorial["circuits"] == tutorial["kube-circuits"] == "[]"
     assert said["vqe"]["solve"].startswith("-1.137306 Hartree")
 
 

@@ -14,12 +14,12 @@ TEXT = "\n".join(document.read_text() for document in DOCUMENTS)
 
 
 def test_all_names_are_sorted_importable_and_have_docstrings():
-    assert aer_dask.__all__ == sorted(aer_dask.__all__) == sorted(aer_dask._HOMES)
-    assert all(getattr(aer_dask, name).__doc__ for name in aer_dask.__all__)
+    assert list(aer_dask._HOMES) == sorted([*aer_dask.__all__, "KubeCluster"])
+    assert all(getattr(aer_dask, name).__doc__ for name in aer_dask._HOMES)
 
 
 def test_every_public_name_is_documented():
-    assert [name for name in aer_dask.__all__ if name not in TEXT] == []
+    assert [name for name in aer_dask._HOMES if name not in TEXT] == []
 
 
 def test_every_make_target_that_the_documents_name_exists():

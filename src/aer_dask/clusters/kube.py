@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import dask.config
-import kr8s
 import yaml
-from dask_kubernetes.exceptions import SchedulerStartupError
-from dask_kubernetes.operator import KubeCluster as OperatorCluster
-from dask_kubernetes.operator._objects import DaskCluster
-from kr8s.asyncio.objects import Pod
+
+try:
+    import kr8s
+    from dask_kubernetes.exceptions import SchedulerStartupError
+    from dask_kubernetes.operator import KubeCluster as OperatorCluster
+    from dask_kubernetes.operator._objects import DaskCluster
+    from kr8s.asyncio.objects import Pod
+except ModuleNotFoundError as error:
+    raise ImportError("KubeCluster needs more packages: pip install dask-kubernetes.") from error
 
 from ..errors import ClusterError
 from .kubernetes import INSIDE, answers, connect, refusal, troubles
