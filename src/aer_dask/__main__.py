@@ -12,6 +12,8 @@ import argparse
 import signal
 from collections.abc import Callable, Sequence
 
+from distributed import Client
+
 from .clusters.helm import HelmCluster
 from .errors import AerDaskError
 
@@ -71,6 +73,13 @@ def _dashboard(words: argparse.Namespace) -> None:
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 
+def _smoke_test(words: argparse.Namespace) -> None:
+    from . import smoke  # imports Qiskit
+
+    with _cluster(words) as cluster, Client(cluster) as client:
+        smoke.run(client, list(smoke.CHECKS))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aer-dask", description=__doc__.split("\n")[0])
     parser.add_argument("--release", help="name; default, in a notebook, its own release")
@@ -97,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--group", help="of workers; needed where there are several")
     add("logs", _logs, "print what scheduler and workers have said")
     add("dashboard", _dashboard, "forward the dashboard, print its address, and stay until Ctrl-C")
+    text = "have two workers or more compute an array's mean and simulate, and compare every bit"
+    add("smoke-test", _smoke_test, text)
     return parser
 
 
