@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +16,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 
 from aer_dask import AerSimulator, ClusterError, HelmCluster
+from aer_dask.clusters import helm
 from aer_dask.testing import differences
 
 from ..chart.rendering import CHART
@@ -27,6 +29,7 @@ INSIDE = """
 from qiskit import QuantumCircuit
 import qiskit_aer
 from aer_dask import AerSimulator, HelmCluster, ClusterError
+from aer_dask.clusters import helm
 from aer_dask.testing import differences
 
 circuit = QuantumCircuit(2)
@@ -119,6 +122,52 @@ def test_a_scheduler_that_is_deleted_during_a_job_from_outside_is_found_again(
         until(lambda: len(cluster.scheduler_info["workers"]) == 2, "it sees the workers again", 60)
     plain = qiskit_aer.AerSimulator().run([circuit] * 12, **options).result()
     assert differences(found, plain) == []
+
+
+def test_a_scheduler_that_stays_away_is_told_with_the_reason(release: Release, monkeypatch) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False})
+    monkeypatch.setattr(helm, "_AWAY", 3.0)
+    with of(release) as cluster:
+
+        def told() -> str:
+            return cluster.get_logs(scheduler=False, workers=False)["Cluster"]
+
+        release.kubectl("scale", f"deployment/{release.name}-aer-dask-scheduler", "--replicas=0")
+        until(lambda: "has been away for 3 s: it has no pod" in told(), "the reason is told", 60)
+    release.uninstall()
+
+
+def test_the_command_line_does_what_the_class_does(release: Release, tmp_path: Path) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False})
+    environment = os.environ | {"KUBECONFIG": str(release.kubeconfig(tmp_path))}
+
+    def command(*words: str) -> list[str]:
+        return [sys.executable, "-m", "aer_dask", f"--release={release.name}", *words]
+
+    def said(*words: str) -> str:
+        return subprocess.run(
+            command(*words), env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    assert said("status").count("1 thread, idle") == 2
+    tables = said("smoke-test")
+    assert tables.count("equal") == 2
+    assert "1.0" in tables
+    said("adapt", "1", "3")
+    assert bounds(release) == [(1, 3)]
+    said("adapt", "--off")
+    assert bounds(release) == []
+    said("scale", "3", "--wait")
+    assert len(release.workers()) == 3
+    assert said("logs").count("--- ") == 4
+    with subprocess.Popen(
+        command("dashboard"), env=environment, stdout=subprocess.PIPE, text=True
+    ) as dashboard:
+        link = dashboard.stdout.readline().strip()
+        with urllib.request.urlopen(link) as page:
+            assert page.status == 200
+        dashboard.send_signal(signal.SIGINT)
+        assert dashboard.wait(30) == 0
 
 
 def test_idle_workers_go_first(release: Release) -> None:

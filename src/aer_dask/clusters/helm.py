@@ -37,6 +37,8 @@ _COMM, _HTTP = 8786, 8787
 _ADDRESS = "DASK_SCHEDULER_ADDRESS"
 #: Seconds for one attempt to find the scheduler again, and between two.
 _ATTEMPT, _POLL = 5.0, 1.0
+#: Seconds without a scheduler after which the reason is told.
+_AWAY = 20.0
 
 
 class HelmCluster(WaitsForPods):
@@ -183,13 +185,27 @@ class HelmCluster(WaitsForPods):
         """As Dask's, and of the next scheduler when one is gone."""
         while True:
             await super()._watch_worker_status(comm)
+            told = asyncio.create_task(self._tell_why_away())
             while (next_comm := await self._subscribed()) is None and self.status == Status.running:
                 await asyncio.sleep(_POLL)
+            told.cancel()
             if self.status != Status.running:
                 if next_comm:
                     next_comm.abort()
                 return
             comm = self._watch_worker_status_comm = next_comm
+
+    async def _tell_why_away(self) -> None:
+        await asyncio.sleep(_AWAY)
+        try:
+            release = await self._kubernetes_release()
+            why = "; ".join(await release.troubles("scheduler")) or await release.whereabouts()
+        except ClusterError as refused:
+            why = str(refused).rstrip(".")
+        self._log(
+            f"The scheduler of release {self.name!r} has been away for {_AWAY:g} s: {why}. "
+            "A running job goes on when there is one again, and gives up after 5 minutes without."
+        )
 
     async def _subscribed(self) -> Any:
         """A connection by which a scheduler says which workers come and go; None without one."""

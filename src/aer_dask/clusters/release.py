@@ -92,7 +92,7 @@ class Release:
             async with answers():
                 if await service.async_ready_pods():
                     break
-            why = "; ".join(await self.troubles("scheduler")) or "it has no pod"
+            why = "; ".join(await self.troubles("scheduler")) or await self.whereabouts()
             if time.monotonic() > end:
                 raise ClusterError(
                     f"The scheduler of release {self.name!r} is not ready after {seconds:g} s: "
@@ -105,6 +105,12 @@ class Release:
         # who connects while there is none waits for the next one
         service.async_ready_pods = _Next(service.async_ready_pods)  # type: ignore[method-assign]
         return service
+
+    async def whereabouts(self) -> str:
+        """Whether there is a scheduler, when none of its pods has a trouble."""
+        if not await self._all("services", "scheduler"):
+            return (await self._no_release()).rstrip(".")
+        return "its pod is ready" if await self._pods("scheduler") else "it has no pod"
 
     async def security(self) -> Security:
         """How clients connect: with the release's certificate, if it has one."""
