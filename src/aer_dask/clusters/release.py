@@ -110,7 +110,11 @@ class Release:
         """Whether there is a scheduler, when none of its pods has a trouble."""
         if not await self._all("services", "scheduler"):
             return (await self._no_release()).rstrip(".")
-        return "its pod is ready" if await self._pods("scheduler") else "it has no pod"
+        return (
+            "its pod is ready and does not answer"
+            if await self._pods("scheduler")
+            else "it has no pod"
+        )
 
     async def security(self) -> Security:
         """How clients connect: with the release's certificate, if it has one."""
