@@ -61,6 +61,36 @@ def test_what_a_task_raises_is_raised_here_and_the_child_lives(children):
     assert children._idle[0].alive()
 
 
+def test_what_becomes_of_tasks_and_children_is_counted(children, task):
+    children.run("done", *task)
+    children._idle[0]._process.kill()
+    children._idle[0]._process.wait()
+    with pytest.raises(Exception, match="decompressing data"):
+        children.run("bad", b"no bytes of ours", b"nor these")
+    children.kill("early")
+    with pytest.raises(WorkerLostError):
+        children.run("early", *task)
+    counts = {
+        " ".join([sample.name.removeprefix("aer_dask_worker_"), *sample.labels.values()])
+        for family in children.tally.collect()
+        for sample in family.samples
+        if sample.value == 1
+    }
+    assert counts == {
+        "circuits_total", "tasks_total done", "tasks_total failed", "tasks_total cancelled",
+        "children_died_total killed",
+    }  # fmt: skip
+
+
+def test_a_process_without_prometheus_client_counts_and_shows_nothing():
+    program = (
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "from aer_dask.worker import child, metrics\n"
+        "metrics.show(child.children.tally); child.children.tally.add('tasks', 'done')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_a_task_cancelled_before_it_has_a_child_never_runs(children, task):
     children.kill("early")
     started = time.monotonic()
