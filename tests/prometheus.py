@@ -63,7 +63,7 @@ class Prometheus:
 
 @contextmanager
 def running(program: Path, folder: Path, targets: list[Target]) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes targets every second, and keeps what it finds in a folder.
+    """A Prometheus that scrapes targets every two seconds, and keeps what it finds in a folder.
 
     Samples keep labels of their own that are called like those of their target.
     """
@@ -74,7 +74,7 @@ def running(program: Path, folder: Path, targets: list[Target]) -> Iterator[Prom
         "static_configs": [target.configuration() for target in targets],
     }
     configuration.write_text(
-        json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]})
+        json.dumps({"global": {"scrape_interval": "2s"}, "scrape_configs": [scrape]})
     )
     where = f"127.0.0.1:{free_port()}"
     command = [program, f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}",
