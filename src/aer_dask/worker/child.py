@@ -206,13 +206,13 @@ class Children:
         self, threads: int | None = None, memory: int | None = None, slots: int = 1
     ) -> None:
         self.threads, self.memory, self.slots = threads, memory, slots
-        self.tally = Tally()
         self._forget()
         atexit.register(self.close)
         # a process of a pool may be a copy of this one, and has no use for the children of this one
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
+        self.tally = Tally()
         self._idle: list[Child] = []
         self._running: dict[str, Child] = {}
         self._unwanted: deque[str] = deque(maxlen=1000)

@@ -62,10 +62,10 @@ class Work:
 
     def add(self, output: dict[str, Any]) -> None:
         """Add what one of them says; what Aer has refused was not simulated."""
-        results = [result for result in output["results"] if result["success"]]
+        results = [result for result in output.get("results", ()) if result["success"]]
         self.circuits += len(results)
         self.shots += sum(result["shots"] for result in results)
-        self.seconds += output["metadata"].get("time_taken_execute", 0.0)
+        self.seconds += output.get("metadata", {}).get("time_taken_execute", 0.0)
 
 
 class Tally:
