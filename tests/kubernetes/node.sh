@@ -17,6 +17,9 @@ mount -t tmpfs node /var/log
 mkdir -p "/run/lib/${state##*/}" # an empty /var/lib but for our own state
 mount --bind "$state" "/run/lib/${state##*/}"
 mount --rbind /run/lib /var/lib
+# where the kubelet's cAdvisor looks for it; without it, metrics do not name their containers
+mkdir -p /run/containerd
+ln -s "$state/$node/containerd.sock" /run/containerd/containerd.sock
 
 # A kubelet sets these for the whole kernel and stops if it cannot: let it set a copy.
 for key in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \

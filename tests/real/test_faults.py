@@ -129,12 +129,20 @@ def test_a_task_whose_process_dies_every_time_is_given_up_in_a_sentence(own_clus
     assert backend.run(bell()).result(60).success
 
 
-def test_other_versions_are_refused_with_both_named(client, monkeypatch):
-    mine = {**versions.installed(), "qiskit": "9.9.9"}
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"qiskit": "9.9.9"}, r"qiskit is 9\.9\.9 here and 2\.6\.2 there"),
+        ({"python": "3.99.0.final.0"}, r"Python is 3\.99 here and 3\.\d+ there"),
+    ],
+    ids=lambda value: "".join(value) if isinstance(value, dict) else "",
+)
+def test_other_versions_are_refused_with_both_named(client, monkeypatch, other, said):
+    mine = {**versions.installed(), **other}
     monkeypatch.setattr(versions, "installed", lambda: mine)
     with (
         Client(client.scheduler.address, set_as_default=False) as new,
-        pytest.raises(VersionMismatchError, match=r"qiskit is 9\.9\.9 here and 2\.6\.2 there"),
+        pytest.raises(VersionMismatchError, match=said),
     ):
         AerSimulator(executor=new).run(bell())
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from aer_dask.compile import codec
-from aer_dask.errors import WorkerLostError
+from aer_dask.errors import OutOfMemoryError, WorkerLostError
+from aer_dask.worker import child
 from aer_dask.worker.child import Children
 from aer_dask.worker.execute import simulate
 from aer_dask.worker.serve import CHUNK
@@ -29,6 +30,14 @@ def task():
     """An encoded task and what it shares."""
     backend = plain()
     run = compiled_run(backend, [assemble(backend, [bell()], None, {"seed_simulator": 1})])
+    return run.payload(run.planner(1).plan().tasks[0]), run.shared
+
+
+@pytest.fixture(scope="module")
+def long_task():
+    """The same of one that takes longer than a first look at whether it is still wanted."""
+    options = {"shots": 2000, "seed_simulator": 1}
+    run = compiled_run(plain(), [assemble(plain(), [volume(16)], None, options)])
     return run.payload(run.planner(1).plan().tasks[0]), run.shared
 
 
@@ -59,6 +68,65 @@ def test_what_a_task_raises_is_raised_here_and_the_child_lives(children):
     with pytest.raises(Exception, match="decompressing data"):
         children.run("bad", b"no bytes of ours", b"nor these")
     assert children._idle[0].alive()
+
+
+def test_what_becomes_of_tasks_and_children_is_counted(children, task):
+    children.run("done", *task)
+    children._idle[0]._process.kill()
+    children._idle[0]._process.wait()
+    with pytest.raises(Exception, match="decompressing data"):
+        children.run("bad", b"no bytes of ours", b"nor these")
+    children.kill("early")
+    with pytest.raises(WorkerLostError):
+        children.run("early", *task)
+    assert counts(children) == {
+        "circuits": 1, "shots": 1024, "tasks done": 1, "tasks failed": 1, "tasks cancelled": 1,
+        "children_died killed": 1,
+    }  # fmt: skip
+
+
+def test_a_child_killed_for_lack_of_memory_is_counted_as_that(
+    children, long_task, monkeypatch, tmp_path
+):
+    events = tmp_path / "memory.events"
+    events.write_text("oom 0\noom_kill 0\n")
+    monkeypatch.setattr(child, "_MEMORY_EVENTS", (events,))
+
+    def as_the_kernel_does():
+        events.write_text("oom 1\noom_kill 1\n")
+        children._running["large"]._process.kill()
+
+    with pytest.raises(OutOfMemoryError):
+        children.run("large", *long_task, unwanted=as_the_kernel_does)
+    assert counts(children) == {"tasks lost": 1, "children_died memory": 1}
+
+
+def test_circuits_that_aer_refuses_are_not_counted_as_simulated(children):
+    backend = plain(method="stabilizer")
+    run = compiled_run(backend, [assemble(backend, [volume(4), bell()], None, {"shots": 10})])
+    children.run("half", run.payload(run.planner(1).plan().tasks[0]), run.shared)
+    assert counts(children) == {"circuits": 1, "shots": 10, "tasks done": 1}
+
+
+def counts(children):
+    """What was counted, zeros and seconds left out, under short names."""
+    return {
+        " ".join(
+            [family.name.removeprefix("aer_dask_worker_"), *sample.labels.values()]
+        ): sample.value
+        for family in children.tally.collect()
+        for sample in family.samples
+        if sample.value and family.unit != "seconds"
+    }
+
+
+def test_a_process_without_prometheus_client_counts_and_shows_nothing():
+    program = (
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "from aer_dask.worker import child, metrics\n"
+        "metrics.show(child.children.tally); child.children.tally.add('tasks', 'done')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_task_cancelled_before_it_has_a_child_never_runs(children, task):
@@ -97,16 +165,13 @@ def test_a_result_larger_than_a_chunk_arrives_whole(children):
     assert vectors[0].nbytes > CHUNK
 
 
-def test_a_child_that_was_left_in_the_middle_of_a_task_never_answers_another(children, task):
-    long = compiled_run(
-        plain(), [assemble(plain(), [volume(16)], None, {"shots": 2000, "seed_simulator": 1})]
-    )
-    payload = long.payload(long.planner(1).plan().tasks[0])
-
+def test_a_child_that_was_left_in_the_middle_of_a_task_never_answers_another(
+    children, task, long_task
+):
     def interrupt():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        children.run("interrupted", payload, long.shared, unwanted=interrupt)
+        children.run("interrupted", *long_task, unwanted=interrupt)
     (found,) = codec.decode_all(children.run("next", *task))
     assert found["results"][0]["data"] == codec.decode(simulate(*task))["results"][0]["data"]

@@ -125,6 +125,8 @@ class HelmCluster(WaitsForPods):
 
     def __await__(self) -> Generator[Any, None, HelmCluster]:
         async def started() -> HelmCluster:
+            if self.status == Status.running:  # a client awaits it before it connects
+                versions.take_over()
             await self._start()
             return self
 

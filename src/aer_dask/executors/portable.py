@@ -17,6 +17,7 @@ from distributed.cfexecutor import ClientExecutor
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
+from .. import versions
 from ..errors import ExecutorError
 
 _FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
@@ -58,7 +59,8 @@ class DaskAddress:
     def _new_client(self) -> Client:
         try:
             security = Security(**dict(self.security))
-            return Client(self.address, security=security, set_as_default=False)
+            with versions.ours_to_compare():
+                return Client(self.address, security=security, set_as_default=False)
         except OSError as error:
             raise ExecutorError(
                 f"This backend was pickled with the Dask scheduler at {self.address}, which cannot "

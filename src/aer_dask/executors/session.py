@@ -56,11 +56,12 @@ class Session:
         self._own: Client | None = None
         if isinstance(source, Cluster):
             # not cluster.get_client(), which would become this process's default client
-            self._own = Client(
-                source.scheduler_address,
-                security=getattr(source, "security", None),
-                set_as_default=False,
-            )
+            with versions.ours_to_compare():
+                self._own = Client(
+                    source.scheduler_address,
+                    security=getattr(source, "security", None),
+                    set_as_default=False,
+                )
         client: Any = self._own or source
         self._address: str = client.scheduler.address
         self._security = client.security
@@ -175,9 +176,10 @@ class Session:
         if not _reachable(self._address):
             return False
         try:
-            client = Client(
-                self._address, security=self._security, timeout=_CONNECT, set_as_default=False
-            )
+            with versions.ours_to_compare():
+                client = Client(
+                    self._address, security=self._security, timeout=_CONNECT, set_as_default=False
+                )
         except OSError:
             return False
         with self._lock:

@@ -28,6 +28,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from ..errors import OutOfMemoryError, WorkerLostError
+from .metrics import Tally, Work
 
 _SERVER = "aer_dask.worker.serve"
 #: Has glibc give arrays back when they are freed. By default it comes to keep those below 32 MiB,
@@ -95,6 +96,8 @@ class Child:
     """One child process and the connection to it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
+        #: Whether somebody here has ended it.
+        self.was_killed = False
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 (a module of this package)
@@ -115,8 +118,8 @@ class Child:
         shared: bytes,
         limits: dict[str, int],
         unwanted: Callable[[], bool] | None = None,
-    ) -> bytearray | Exception:
-        """Run a task in the child and wait for what it gives, or raises.
+    ) -> tuple[bytearray, Work] | Exception:
+        """Run a task in the child and wait for what it gives, and how much that was, or raises.
 
         Whoever is interrupted here must not use the child again: its answer is still to come.
 
@@ -137,7 +140,11 @@ class Child:
                 if unwanted():
                     self.kill()
             succeeded, value = self._connection.recv()
-            return self._receive(value) if succeeded else value
+            if not succeeded:
+                error: Exception = value
+                return error
+            size, work = value
+            return self._receive(size), work
         except (EOFError, OSError) as error:
             raise self._loss(kills) from error
 
@@ -150,7 +157,12 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once."""
+        self.was_killed = True
         self._process.kill()
+
+    def cause_of_death(self) -> str:
+        """How the process has died, as :mod:`aer_dask.worker.metrics` calls it."""
+        return "killed" if self._process.wait() == -signal.SIGKILL else "crashed"
 
     def close(self) -> None:
         """End the process and forget it."""
@@ -182,6 +194,8 @@ def _memory_kills() -> int:
 class Children:
     """The children of this process: one for each task that runs here, idle ones kept.
 
+    ``tally`` counts what becomes of them and of their tasks.
+
     Args:
         threads: OpenMP threads of a child, or None for what the environment says.
         memory: bytes that all simulations here may take together, or None for Aer's own limit.
@@ -198,6 +212,7 @@ class Children:
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
+        self.tally = Tally()
         self._idle: list[Child] = []
         self._running: dict[str, Child] = {}
         self._unwanted: deque[str] = deque(maxlen=1000)
@@ -239,15 +254,19 @@ class Children:
             answer = child.run(task, shared, self._limits(memory), unwanted)
         except OutOfMemoryError as error:
             alone = len(self._running) == 1
-            self._drop(key, child)
+            self._drop(key, child, "memory")
             raise OutOfMemoryError(str(error), self.memory, alone) from error
         except BaseException:
             self._drop(key, child)
             raise
         self._keep(key, child)
         if isinstance(answer, Exception):
+            self.tally.add("tasks", "failed")
             raise answer
-        return answer
+        output, work = answer
+        self.tally.add("tasks", "done")
+        self.tally.add_work(work)
+        return output
 
     def kill(self, key: str) -> None:
         """End the child that runs a task; if none does yet, the task ends when it comes."""
@@ -274,11 +293,13 @@ class Children:
         with self._lock:
             if key in self._unwanted:
                 self._unwanted.remove(key)
+                self.tally.add("tasks", "cancelled")
                 raise WorkerLostError("This task was cancelled before it began.")
             while self._idle:
                 child = self._idle.pop()
                 if child.alive():
                     break
+                self.tally.add("children_died", child.cause_of_death())
                 child.close()
             else:
                 child = self._new_child()
@@ -290,9 +311,15 @@ class Children:
             del self._running[key]
             self._idle.append(child)
 
-    def _drop(self, key: str, child: Child) -> None:
+    def _drop(self, key: str, child: Child, cause: str = "") -> None:
+        """Forget a child that was left or ended in the middle of a task, or has died of it."""
         with self._lock:
             del self._running[key]
+        if child.was_killed or child.alive():
+            self.tally.add("tasks", "cancelled")
+        else:
+            self.tally.add("tasks", "lost")
+            self.tally.add("children_died", cause or child.cause_of_death())
         child.close()
 
     def _new_child(self) -> Child:
@@ -301,6 +328,7 @@ class Children:
         try:
             return self._starter.start(lambda: Child(limit))
         except OSError as error:
+            self.tally.add("tasks", "lost")
             raise WorkerLostError(
                 f"No process to simulate in could be started: {error}."
             ) from error

@@ -19,6 +19,7 @@ from ..compile.noise import met_by
 from ..compile.seeds import seed_of
 from . import trajectories
 from .batches import batches
+from .metrics import Work
 from .prefix import Rows, SharedRun, best_route
 from .templates import Template, Templates, build
 
@@ -27,10 +28,12 @@ _templates = Templates()
 
 def simulate(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> bytes:
     """Simulate a task, as :func:`frames` does, and put the bytes together."""
-    return b"".join(frames(task, shared, limits))
+    return b"".join(frames(task, shared, limits)[0])
 
 
-def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> list[codec.Buffer]:
+def frames(
+    task: bytes, shared: bytes, limits: dict[str, int] | None = None
+) -> tuple[list[codec.Buffer], Work]:
     """Simulate a task.
 
     Args:
@@ -41,12 +44,21 @@ def frames(task: bytes, shared: bytes, limits: dict[str, int] | None = None) -> 
 
     Returns:
         The controller's raw outputs, one for each call, encoded one after the other: all but
-        large arrays is given up before the next call begins.
+        large arrays is given up before the next call begins. And how much that was.
     """
     encoded: list[codec.Buffer] = []
+    work = Work()
     for call in codec.decode(task):
-        encoded += codec.frames(_output(call, shared, limits or {}))
-    return encoded
+        encoded += _encoded(call, shared, limits or {}, work)
+    return encoded, work
+
+
+def _encoded(
+    call: ControllerCall | TrajectoryCall, shared: bytes, limits: dict[str, int], work: Work
+) -> list[codec.Buffer]:
+    output = _output(call, shared, limits)
+    work.add(output)
+    return codec.frames(output)
 
 
 def _output(

@@ -24,6 +24,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from .. import versions
 from ..errors import VersionMismatchError
+from . import metrics
 from .child import children
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class AerPlugin(WorkerPlugin):
         self._dedicated = dedicated
 
     async def setup(self, worker: Worker) -> None:
-        """Called by Dask: set the limits of this worker's children, and start and announce them."""
+        """Called by Dask: set the limits of this worker's children, start, announce, count them."""
+        metrics.show(children.tally)
         slots = worker.state.nthreads
         memory = simulation_memory(_limit(worker), slots)
         if children.threads is None:

@@ -19,7 +19,8 @@ CHUNK = 2**20
 def serve(connection: Connection) -> None:
     """Answer each (task, shared, limits) until the pipe ends.
 
-    With (True, number of bytes) and then the bytes in chunks, or with (False, exception).
+    With (True, (number of bytes, what was simulated)) and then the bytes in chunks, or with
+    (False, exception).
     """
     # what the imports have made stays, and need not be looked through again for every result
     gc.freeze()
@@ -33,11 +34,11 @@ def serve(connection: Connection) -> None:
 
 def _answer(connection: Connection, *request: Any) -> None:
     try:
-        result = frames(*request)
+        result, work = frames(*request)
     except Exception as error:  # noqa: BLE001 (whatever it is belongs to who asked)
         connection.send((False, _portable(error)))
         return
-    connection.send((True, sum(map(len, result))))
+    connection.send((True, (sum(map(len, result)), work)))
     for frame in result:
         for start in range(0, len(frame), CHUNK):
             connection.send_bytes(memoryview(frame)[start : start + CHUNK])
