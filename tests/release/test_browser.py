@@ -85,16 +85,22 @@ def test_what_a_notebook_installs_outlives_the_pod_and_leaves_the_images_package
 
     release.kubectl("rollout", "restart", f"deployment/{jupyter}")
     release.kubectl("rollout", "status", f"deployment/{jupyter}", "--timeout=180s")
-    assert release.execute("jupyter", "python", "-c", IMPORTS).split("\n")[:2] == [
+    assert release.execute("jupyter", "python", "-c", IMPORTS).splitlines() == [
         "hello 1.1",
         "/opt/venv/lib/python3.11/site-packages/qiskit/__init__.py",
+        "['1.1']",
     ]
     # to workers it goes by Dask's way for modules, not by its way for packages
     said = release.execute("jupyter", "python", "-c", ON_WORKERS)
-    assert said.split("\n")[:2] == ["{'hello 1.1'}", NO_PIP]
+    assert said.splitlines() == ["{'hello 1.1'}", NO_PIP]
 
 
-IMPORTS = "import greeting, qiskit; print(greeting.WORD); print(qiskit.__file__)"
+IMPORTS = """
+import greeting, importlib.metadata, qiskit
+print(greeting.WORD)
+print(qiskit.__file__)
+print([d.version for d in importlib.metadata.distributions(name="greeting")])
+"""
 NO_PIP = "pip install failed with '/opt/venv/bin/python: No module named pip'"
 ON_WORKERS = """
 import greeting
