@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -186,24 +186,30 @@ def on_this_machine() -> Iterator[Lab]:
             "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
             "DASK_DISTRIBUTED__DASHBOARD__LINK": f"/proxy/{dashboard}/status",
         }
-        options = ["--no-browser", "--port=0", "--allow-root", "--log-level=ERROR"]
+        options = ["--no-browser", "--port=0", "--allow-root"]
         config = f"--config={ROOT / 'images' / 'jupyter_server_config.py'}"
         command = [sys.executable, "-m", "jupyter", "lab", config, *options]
-        with subprocess.Popen(command, env=os.environ | settings, cwd=folder) as process:
+        with (
+            open(home / ".log", "w") as log,
+            subprocess.Popen(
+                command, env=os.environ | settings, cwd=folder, stdout=log, stderr=log
+            ) as process,
+        ):
             try:
-                yield Lab(started(home / ".runtime", process), token)
+                yield Lab(started(home, process), token)
             finally:
                 process.terminate()
 
 
-def started(folder: Path, process: subprocess.Popen[bytes]) -> str:
-    """The address of the JupyterLab that writes to this folder, once it listens."""
+def started(home: Path, process: subprocess.Popen[bytes]) -> str:
+    """The address of the JupyterLab with this home directory, once it listens."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        for path in folder.glob("jpserver-*.json"):
-            return str(json.loads(path.read_text())["url"])
+        for path in (home / ".runtime").glob("jpserver-*.json"):
+            with suppress(json.JSONDecodeError):  # not yet all of it
+                return str(json.loads(path.read_text())["url"])
         time.sleep(0.2)
-    sys.exit("JupyterLab did not start.")
+    sys.exit(f"JupyterLab did not start:\n{(home / '.log').read_text()}")
 
 
 @contextmanager
