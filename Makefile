@@ -108,6 +108,11 @@ chart-docs: $(VENV)/ready ## make the chart's schema and table of values anew
 
 .PHONY: chart-docs
 
+screenshots: $(VENV)/ready ## take the pictures of docs/ anew: on RELEASE=namespace/name, else embedded
+	@RELEASE="$(RELEASE)" $(RUN) -W ignore scripts/screenshots.py
+
+.PHONY: screenshots
+
 # --- images and clusters ---
 
 CLUSTER_TOOL := $(PYTHON) -m tests.kubernetes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .keys import documented_keys
-from .rendering import Manifests, RefusedError, render
+from .rendering import Manifests, RefusedError, pods, render
 
 SPEC = "spec.template.spec"
 BOX = f"{SPEC}.containers.0"
@@ -427,6 +427,12 @@ def test_null_removes_the_default_group() -> None:
 def test_an_image_with_another_suffix_does_not_inherit_the_digest() -> None:
     manifests = render({"image.digest": f"sha256:{'0' * 64}"})
     assert at(manifests, f"Deployment/jupyter {BOX}.image") == "aer-dask-jupyter:0.1.0"
+
+
+def test_an_image_of_ones_own_serves_every_pod() -> None:
+    own = {"image.repository": "lab", "image.tag": "v1", "jupyter.image.suffix": ""}
+    used = {box["image"] for pod in pods(render(own)).values() for box in pod["containers"]}
+    assert used == {"lab:v1"}
 
 
 def test_every_value_has_a_sentence_here() -> None:

@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
 from images import build
 
+from ..wheels import build_wheel
 from .common import ROOT
 from .manifests import documents, pod
 
@@ -54,10 +57,11 @@ def normalised(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("target", "extra", "megabytes"), [("runtime", "cluster", 420), ("jupyter", "notebook", 950)]
+    ("target", "extra", "megabytes", "tools"),
+    [("runtime", "cluster", 420, []), ("jupyter", "notebook", 950, ["pip", "pip3"])],
 )
 def test_an_image_is_small_and_holds_the_locked_packages_and_no_compiler(
-    kube_cluster: Cluster, namespace: str, target: str, extra: str, megabytes: int
+    kube_cluster: Cluster, namespace: str, target: str, extra: str, megabytes: int, tools: list[str]
 ) -> None:
     name = f"{build.NAMES[target]}:{build.VERSION}"
     tmp = {"/tmp": {"emptyDir": {}}}
@@ -69,7 +73,7 @@ def test_an_image_is_small_and_holds_the_locked_packages_and_no_compiler(
         str(kube_cluster.kubectl(f"--namespace={namespace} logs report", output_format=""))
     )
     assert seen["size"] <= megabytes
-    assert seen["tools"] == []
+    assert seen["tools"] == tools
     assert seen["uid"] == 1000
     assert seen["blas threads"] == "1"
     packages = {normalised(name): version for name, version in seen["packages"].items()}
@@ -77,3 +81,48 @@ def test_an_image_is_small_and_holds_the_locked_packages_and_no_compiler(
     lock = locked(extra)
     wrong = {name: v for name, v in packages.items() if v not in lock.get(name, set())}
     assert not wrong, "these are not what requirements.lock says"
+
+
+# a worker of the image imports it
+IMPORT = """
+from aer_dask import EmbeddedCluster
+from distributed import Client
+
+if __name__ == "__main__":
+    with EmbeddedCluster(workers=1) as cluster, Client(cluster) as client:
+        print(client.submit(lambda: __import__("greeting").WORD).result())
+"""
+
+
+@pytest.fixture
+def own_image(tmp_path: Path) -> Iterator[str]:
+    """The image whose Dockerfile the documents have, with a package of this test's."""
+    build_wheel(tmp_path, "greeting", "hello")
+    page = (ROOT / "docs" / "notebooks.md").read_text()
+    lines = re.search(r"```dockerfile\n(.*?)```", page, re.DOTALL)[1]
+    # the package comes from the folder, because an index may need settings of this machine's
+    wheels = "--no-index --find-links=/wheels greeting"
+    run = f"RUN --mount=type=bind,target=/wheels pip install {wheels}"
+    lines, replaced = re.subn("^RUN pip install .*", run, lines, flags=re.MULTILINE)
+    assert replaced == 1
+    (tmp_path / "Dockerfile").write_text(lines)
+    tool, name = build.builder(), "localhost/aer-dask-own:test"
+    build.build_file(tool, tmp_path / "Dockerfile", name, tmp_path)
+    yield name
+    subprocess.run([tool, "rmi", name], check=True, capture_output=True)
+
+
+def test_an_image_of_ones_own_brings_a_package_to_the_workers(own_image: str) -> None:
+    assert inside(own_image, "python", "-c", IMPORT).strip() == "hello"
+
+
+def inside(image: str, *command: str) -> str:
+    """What a command prints that runs in an image, outside of any cluster."""
+    tool = build.builder()
+    if tool != "buildah":
+        return build.output(tool, "run", "--rm", image, *command)
+    container = build.output("buildah", "from", image)
+    try:
+        return build.output("buildah", "run", "--isolation=chroot", container, "--", *command)
+    finally:
+        build.run("buildah", "rm", container)

@@ -10,7 +10,7 @@ chart, from ``worker-spec.yml`` beside this file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import dask.config
 import yaml
+from distributed.core import Status
 
 try:
     import kr8s
@@ -28,6 +29,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("KubeCluster needs more packages: pip install dask-kubernetes.") from error
 
+from .. import versions
 from ..errors import ClusterError
 from .kubernetes import INSIDE, answers, connect, refusal, troubles
 from .waiting import WaitsForPods
@@ -86,6 +88,16 @@ class KubeCluster(WaitsForPods, OperatorCluster):
                 "takes the Pod of a worker. values/worker-spec.yml is one to begin with."
             )
         super().__init__(custom_cluster_spec=spec, **options)  # type: ignore[call-arg]  # untyped
+
+    def __await__(self) -> Generator[Any, None, KubeCluster]:
+        async def started() -> KubeCluster:
+            if self.status == Status.running:  # a client awaits it before it connects
+                versions.take_over()
+            else:
+                await self._start()
+            return self
+
+        return started().__await__()
 
     async def _start(self) -> None:
         api = await connect(self.namespace)
