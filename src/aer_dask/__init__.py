@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from .jobs.errors import JobCancelledError, JobTimeoutError
     from .jobs.jobset import AerJobSet
+    from .jobs.report import JobReport
     from .primitives import EstimatorV2, SamplerV2
     from .runs.plan import Plan
     from .simulator import AerSimulator
@@ -40,6 +41,7 @@ _HOMES = {
     "HelmCluster": "clusters.helm",
     "InsufficientMemoryError": "errors",
     "JobCancelledError": "jobs.errors",
+    "JobReport": "jobs.report",
     "JobTimeoutError": "jobs.errors",
     "Plan": "runs.plan",
     "ReleaseError": "errors",
@@ -58,6 +60,7 @@ __all__ = [
     "HelmCluster",
     "InsufficientMemoryError",
     "JobCancelledError",
+    "JobReport",
     "JobTimeoutError",
     "Plan",
     "ReleaseError",
