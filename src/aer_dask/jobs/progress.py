@@ -23,8 +23,9 @@ def show(driver: Driver, seconds_left: Callable[[], float | None]) -> None:
     """
     from tqdm.auto import tqdm  # looks for a notebook, which takes a while
 
+    done = len(driver.done_tasks)  # before anybody looked: they say nothing of the speed
     with tqdm(
-        desc="tasks", unit="task", total=driver.total() or None, dynamic_ncols=True, leave=True
+        desc="tasks", unit="task", total=driver.total() or None, initial=done, dynamic_ncols=True
     ) as bar:
         looked = -_LOOK
         while not driver.outcome.done():

@@ -169,7 +169,7 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
         workers=tuple(in_order(run.worker for run in runs)),
         seconds=driver.seconds(),
         worker_seconds=sum(run.ended - run.began for run in runs),
-        busy=_busy(traces),
+        busy=busy(traces),
         bytes_sent=driver.bytes_sent(),
         shared_bytes=len(run.shared),
         bytes_received=driver.record.received,
@@ -205,7 +205,7 @@ def _lost_with_workers(driver: Driver, lost: list[Loss]) -> list[_LostWithWorker
     return [loss for loss in found if loss not in told]
 
 
-def _busy(traces: list[Trace]) -> float | None:
+def busy(traces: list[Trace]) -> float | None:
     """The share of the workers' time in which they ran tasks."""
     slots: dict[str, int] = {}
     for trace in traces:
