@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+from jupyter_client.manager import start_new_kernel
+
 PROGRAM = """
 import concurrent.futures, signal, time
 from aer_dask import AerSimulator
@@ -27,6 +29,10 @@ while job.progress().done < done + 2:
 print("it still ends tasks", flush=True)
 wait()
 """
+
+
+#: The same job in a notebook, whose kernel has a handler of SIGINT.
+CELL = PROGRAM.split("def wait():", maxsplit=1)[0].replace("signal.signal(", "# ")
 
 
 def read_until(stream, text):
@@ -53,3 +59,43 @@ def test_the_first_ctrl_c_leaves_the_job_running_and_the_second_cancels_it():
     os.killpg(program.pid, signal.SIGINT)
     assert "is cancelled." in read_until(program.stdout, "CANCELLED\n")
     assert program.wait(timeout=60) == 0
+
+
+def run_cell(client, code, on_output=lambda output: None):
+    """What a cell shows, each message's content with its type, up to its end."""
+    outputs, request = [], client.execute(code)
+    while True:
+        message = client.get_iopub_msg(timeout=60)
+        if message["parent_header"].get("msg_id") != request:
+            continue
+        output = {"type": message["msg_type"], **message["content"]}
+        if output.get("execution_state") == "idle":
+            return outputs
+        outputs.append(output)
+        on_output(output)
+
+
+def test_a_notebook_shows_a_widget_and_its_stop_button_does_the_same():
+    manager, client = start_new_kernel()
+    view = "application/vnd.jupyter.widget-view+json"
+
+    def stop_once_shown(output):
+        if view in output.get("data", {}):
+            manager.interrupt_kernel()
+
+    def said(outputs):
+        return "".join(output["text"] for output in outputs if output["type"] == "stream")
+
+    try:
+        assert not [o for o in run_cell(client, CELL) if o["type"] == "error"]
+        first = run_cell(client, "job.result(progress=True)", stop_once_shown)
+        assert [o["ename"] for o in first if o["type"] == "error"] == ["KeyboardInterrupt"]
+        assert "goes on, as long as this Python does" in said(first)
+        assert said(run_cell(client, "print(job.status().name)")) == "RUNNING\n"
+        second = run_cell(client, "job.result(progress=True)", stop_once_shown)
+        assert "is cancelled." in said(second)
+        (shown,) = (o for o in run_cell(client, "job.report()") if o["type"] == "execute_result")
+        assert "cancelled</td>" in shown["data"]["text/html"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

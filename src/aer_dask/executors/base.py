@@ -49,7 +49,7 @@ class LostWorker:
     ``when`` is on the clock that all workers share, in seconds since 1970.
     """
 
-    address: str
+    worker: str
     keys: tuple[str, ...]
     when: float
 

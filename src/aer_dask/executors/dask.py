@@ -187,7 +187,7 @@ class DaskDispatcher(Dispatcher):
         mine = []
         for lost in list(self._session.lost_workers):
             if keys := tuple(key for key in lost.keys if key.startswith(prefix)):
-                mine.append(LostWorker(lost.address, keys, lost.when))
+                mine.append(LostWorker(lost.worker, keys, lost.when))
         return mine
 
     def outlook(self, futures: dict[str, Any]) -> Outlook:

@@ -26,15 +26,25 @@ class SharedStore(SchedulerPlugin):
 
     def __init__(self) -> None:
         self._scheduler: Any = None
+        self._names: dict[str, str] = {}
         self._data: dict[str, bytes] = {}
         self._holders: dict[str, set[str]] = {}
 
     async def start(self, scheduler: Any) -> None:
         """Called by Dask: answer to clients and workers."""
         self._scheduler = scheduler
+        self._names = {address: str(worker.name) for address, worker in scheduler.workers.items()}
         scheduler.handlers["aer_dask_hold"] = self.hold
         scheduler.handlers["aer_dask_release"] = self.release
         scheduler.handlers["aer_dask_fetch"] = self.fetch
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        """Called by Dask when a worker has come, with its address."""
+        self._names[worker] = str(scheduler.workers[worker].name)
+
+    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+        """Called by Dask when a worker has gone, after that was noted."""
+        self._names.pop(worker, None)
 
     def remove_client(self, scheduler: Any, client: str) -> None:
         """Called by Dask when a client has gone."""
@@ -48,7 +58,9 @@ class SharedStore(SchedulerPlugin):
         lost = {*msg["processing-tasks"], *msg["lost-computed-tasks"]}
         keys = [key for key in lost if str(key).startswith(PREFIX)]
         if keys and not msg["expected"]:
-            self._scheduler.log_event(LOST, {"worker": msg["worker"], "keys": keys})
+            self._scheduler.log_event(
+                LOST, {"worker": self._names.get(msg["worker"], msg["worker"]), "keys": keys}
+            )
 
     def hold(self, client: str, digest: str, data: bytes | None = None) -> bool:
         """Keep data for a client; False if they are not here and were not given."""

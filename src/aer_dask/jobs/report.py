@@ -136,7 +136,6 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
     """
     ran, lost = list(driver.record.ran), list(driver.record.lost)
     traces = [trace for *_, trace in ran] + [loss.trace for loss in lost if loss.trace]
-    names = {trace.address: trace.worker for trace in traces if trace.address}
     with_workers = _lost_with_workers(driver, lost)
     planned = len(driver.plan.tasks) if driver.plan else 0
     again = {(loss.task, loss.sending) for loss in with_workers}
@@ -155,12 +154,11 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
         Repeat(i, why, t.worker if t else "", t.ended if t else None) for i, _, why, t in lost
     ]
     repeats += [
-        Repeat(loss.task, "The worker was lost.", names.get(loss.address, loss.address), loss.when)
-        for loss in with_workers
+        Repeat(loss.task, "The worker was lost.", loss.worker, loss.when) for loss in with_workers
     ]
     return JobReport(
         status=status,
-        waits_for=driver.outlook().waits_for,
+        waits_for="" if driver.outcome.done() else driver.outlook().waits_for,
         circuits=len(run.experiments),
         complete=len(driver.complete),
         shots=sum(experiment.shots for experiment in run.experiments),
@@ -186,7 +184,7 @@ def in_order(workers: Iterable[str]) -> list[str]:
 class _LostWithWorker(NamedTuple):
     task: int
     sending: int
-    address: str
+    worker: str
     when: float
 
 
@@ -196,9 +194,9 @@ def _lost_with_workers(driver: Driver, lost: list[Loss]) -> list[_LostWithWorker
     Once it gives a sending up, it tells the driver; that last loss is among those already.
     """
     found = [
-        _LostWithWorker(*driver.sending_of(key), worker.address, worker.when)
-        for worker in driver.lost_workers()
-        for key in worker.keys
+        _LostWithWorker(*driver.sending_of(key), lost_worker.worker, lost_worker.when)
+        for lost_worker in driver.lost_workers()
+        for key in lost_worker.keys
     ]
     last = {(loss.task, loss.sending): loss for loss in found}
     told = {last.get((loss.task, loss.sending)) for loss in lost}

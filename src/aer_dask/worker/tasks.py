@@ -41,7 +41,6 @@ def simulate_on_worker(
     return traced(
         lambda: children.run(key, task, _shared(digest), memory),
         str(worker.name),
-        worker.address,
         worker.state.nthreads,
         worker.scheduler_delay,  # the clock that all workers share is the scheduler's
     )

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ..errors import WorkerLostError
 
-#: What stands at the very end: begin, end, slots, and the lengths in bytes of name and address.
-_TAIL = struct.Struct("<ddHHH")
+#: What stands at the very end: begin, end, slots, and the length in bytes of the name before it.
+_TAIL = struct.Struct("<ddHH")
 
 
 class Trace(NamedTuple):
@@ -21,7 +21,6 @@ class Trace(NamedTuple):
     """
 
     worker: str
-    address: str
     slots: int
     began: float
     ended: float
@@ -30,7 +29,6 @@ class Trace(NamedTuple):
 def traced(
     simulate: Callable[[], bytearray],
     worker: str,
-    address: str = "",
     slots: int = 1,
     ahead: float = 0.0,
 ) -> bytearray:
@@ -39,7 +37,6 @@ def traced(
     Args:
         simulate: gives the output of a task.
         worker: the name of who runs it.
-        address: of that worker, where it has one.
         slots: tasks that it runs at once; 0 if that is not known.
         ahead: seconds by which the common clock is ahead of the one here.
 
@@ -49,7 +46,7 @@ def traced(
     began, ticks = time.time() + ahead, time.monotonic()
 
     def trace() -> Trace:
-        return Trace(worker, address, slots, began, began + time.monotonic() - ticks)
+        return Trace(worker, slots, began, began + time.monotonic() - ticks)
 
     try:
         output = simulate()
@@ -63,14 +60,12 @@ def traced(
 def split(data: bytes | bytearray | memoryview) -> tuple[memoryview, Trace]:
     """The output of a task without what :func:`traced` has written behind it, and that."""
     view = memoryview(data)
-    began, ended, slots, *lengths = _TAIL.unpack(view[-_TAIL.size :])
-    end = len(view) - _TAIL.size - sum(lengths)
-    middle = end + lengths[0]
-    worker, address = str(view[end:middle], "utf8"), str(view[middle : -_TAIL.size], "utf8")
-    return view[:end], Trace(worker, address, slots, began, ended)
+    began, ended, slots, length = _TAIL.unpack(view[-_TAIL.size :])
+    end = len(view) - _TAIL.size - length
+    worker = str(view[end : -_TAIL.size], "utf8")
+    return view[:end], Trace(worker, slots, began, ended)
 
 
 def _packed(trace: Trace) -> bytes:
-    names = trace.worker.encode(), trace.address.encode()
-    tail = _TAIL.pack(trace.began, trace.ended, trace.slots, *map(len, names))
-    return b"".join([*names, tail])
+    name = trace.worker.encode()
+    return name + _TAIL.pack(trace.began, trace.ended, trace.slots, len(name))
