@@ -5,16 +5,18 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from jupyter_client.manager import start_new_kernel
 
 PROGRAM = """
-import concurrent.futures, signal, time
+import concurrent.futures, signal, sys, time
 from aer_dask import AerSimulator
 from tests.circuits import pauli_noise, volume
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
-backend = AerSimulator(executor=concurrent.futures.ThreadPoolExecutor(1), noise_model=pauli_noise())
-job = backend.run(volume(5), shots=1_000_000, max_shot_size=100, method="statevector")
+pool = getattr(concurrent.futures, sys.argv[1])(1)
+backend = AerSimulator(executor=pool, noise_model=pauli_noise(), method="statevector")
+job = backend.run(volume(5), shots=100_000, max_shot_size=300)
 
 def wait():
     try:
@@ -24,7 +26,8 @@ def wait():
 
 wait()
 done = job.progress().done
-while job.progress().done < done + 2:
+while job.progress().done < done + 1:
+    assert job.status().name == "RUNNING"
     time.sleep(0.01)
 print("it still ends tasks", flush=True)
 wait()
@@ -32,7 +35,11 @@ wait()
 
 
 #: The same job in a notebook, whose kernel has a handler of SIGINT.
-CELL = PROGRAM.split("def wait():", maxsplit=1)[0].replace("signal.signal(", "# ")
+CELL = "\n".join(
+    line
+    for line in PROGRAM.split("def wait():", maxsplit=1)[0].splitlines()
+    if "default_int" not in line
+).replace("sys.argv[1]", "'ThreadPoolExecutor'")
 
 
 def read_until(stream, text):
@@ -45,9 +52,10 @@ def read_until(stream, text):
     return read
 
 
-def test_the_first_ctrl_c_leaves_the_job_running_and_the_second_cancels_it():
+@pytest.mark.parametrize("pool", ["ThreadPoolExecutor", "ProcessPoolExecutor"])
+def test_the_first_ctrl_c_leaves_the_job_running_and_the_second_cancels_it(pool):
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, "-c", PROGRAM, pool], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     )  # fmt: skip
     read_until(program.stdout, "tasks:")  # the bar: it waits

@@ -121,7 +121,7 @@ def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost
     wait_until(lambda: job.progress().done or job.status() is JobStatus.ERROR, "bell is done")
     assert job.status() is JobStatus.RUNNING
     wait_until(lambda: "A task waits for a worker with" in caplog.text, "it says so")
-    assert job.report().waits_for == "a worker with 0.4 GiB for simulations; there is none"
+    assert job.report().waits_for == "a worker with 0.3 GiB for simulations; there is none"
     cluster.add_worker("successor", "--memory-limit", str(1200 * MIB))
     alone = plain().run([circuit, bell()], **options).result()
     assert differences(job.result(timeout=120), alone) == []

@@ -133,6 +133,8 @@ def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
             f"The pool is broken: {error} Make a new one and run the job again; a process of it "
             "was killed, perhaps for lack of memory."
         )
+    if isinstance(error, KeyboardInterrupt):  # a terminal's Ctrl-C goes to the pool's processes too
+        return Lost(WorkerLostError("Ctrl-C has reached the process that ran this task."))
     if isinstance(error, WorkerLostError):
         return Lost(error, deaths=1)
     return error or Output.of(future.result())

@@ -38,7 +38,7 @@ def show(driver: Driver, seconds_left: Callable[[], float | None]) -> None:
                 _LOOK if left is None else min(left, _LOOK),
             )
             bar.total = driver.total() or None
-            bar.update(len(driver.done_tasks) - bar.n)
-            bar.refresh()
+            if not bar.update(len(driver.done_tasks) - bar.n):  # it shows itself only now and then
+                bar.refresh()
             if not changed and left is not None and left <= _LOOK:
                 driver.wait(lambda: False, 0.0)
