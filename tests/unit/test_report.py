@@ -5,14 +5,18 @@ import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from aer_dask import AerSimulator
 from aer_dask.errors import OutOfMemoryError, WorkerLostError
+from aer_dask.executors.base import LostWorker
 from aer_dask.executors.shared_store import LOST, SharedStore
+from aer_dask.jobs.driver import Driver
 from aer_dask.jobs.plot import plot
-from aer_dask.jobs.report import JobReport, Repeat, TaskRun, busy
+from aer_dask.jobs.record import Loss
+from aer_dask.jobs.report import JobReport, Repeat, TaskRun, busy, lost_with_workers
 from aer_dask.worker.trace import Trace, split, traced
 from tests.circuits import bell, volume
 
@@ -94,6 +98,14 @@ def test_a_scheduler_tells_of_our_tasks_that_died_with_a_worker():
     assert sorted(message["keys"]) == ["aer-1", "aer-2"]
 
 
+def test_the_last_loss_of_a_task_that_the_executor_gives_up_counts_once():
+    died = [LostWorker(f"w{i}", ("aer-j-0-1", f"aer-j-{i}-2"), float(i)) for i in range(3)]
+    driver = Driver(None, SimpleNamespace(lost_workers=lambda prefix: died), "j")
+    lost = [Loss(0, 1, "Dask has given it up.")]
+    found = [(loss.task, loss.worker) for loss in lost_with_workers(driver, lost)]
+    assert found == [(0, "w0"), (0, "w0"), (0, "w1"), (1, "w1"), (2, "w2")]
+
+
 def test_a_report_is_a_table_in_a_terminal_and_in_a_notebook():
     text, html = str(made()), made()._repr_html_()
     assert repr(made()) == text
@@ -172,8 +184,10 @@ def test_a_pool_that_does_other_work_is_what_a_job_waits_for():
     free = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(free.wait, 60)
-        job = AerSimulator(executor=pool).run(bell())
-        assert job.report().waits_for == "the executor is busy with other work"
-        free.set()
+        try:
+            job = AerSimulator(executor=pool).run(bell())
+            assert job.report().waits_for == "the executor is busy with other work"
+        finally:
+            free.set()
         assert job.result(60).success
         assert job.report().waits_for == ""

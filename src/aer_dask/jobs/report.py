@@ -136,7 +136,7 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
     """
     ran, lost = list(driver.record.ran), list(driver.record.lost)
     traces = [trace for *_, trace in ran] + [loss.trace for loss in lost if loss.trace]
-    with_workers = _lost_with_workers(driver, lost)
+    with_workers = lost_with_workers(driver, lost)
     planned = len(driver.plan.tasks) if driver.plan else 0
     again = {(loss.task, loss.sending) for loss in with_workers}
 
@@ -188,7 +188,7 @@ class _LostWithWorker(NamedTuple):
     when: float
 
 
-def _lost_with_workers(driver: Driver, lost: list[Loss]) -> list[_LostWithWorker]:
+def lost_with_workers(driver: Driver, lost: list[Loss]) -> list[_LostWithWorker]:
     """What the executor lost with a worker and repeated by itself.
 
     Once it gives a sending up, it tells the driver; that last loss is among those already.
