@@ -58,15 +58,18 @@ def test_the_first_ctrl_c_leaves_the_job_running_and_the_second_cancels_it(pool)
         [sys.executable, "-c", PROGRAM, pool], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     )  # fmt: skip
-    read_until(program.stdout, "tasks:")  # the bar: it waits
-    os.killpg(program.pid, signal.SIGINT)  # what a terminal does
-    said = read_until(program.stdout, "RUNNING\n")
-    assert "goes on, as long as this Python does: result() waits for it again; cancel()" in said
-    read_until(program.stdout, "it still ends tasks\n")
-    read_until(program.stdout, "tasks:")
-    os.killpg(program.pid, signal.SIGINT)
-    assert "is cancelled." in read_until(program.stdout, "CANCELLED\n")
-    assert program.wait(timeout=60) == 0
+    try:
+        read_until(program.stdout, "tasks:")  # the bar: it waits
+        os.killpg(program.pid, signal.SIGINT)  # what a terminal does
+        said = read_until(program.stdout, "RUNNING\n")
+        assert "goes on, as long as this Python does: result() waits for it again; cancel()" in said
+        read_until(program.stdout, "it still ends tasks\n")
+        read_until(program.stdout, "tasks:")
+        os.killpg(program.pid, signal.SIGINT)
+        assert "is cancelled." in read_until(program.stdout, "CANCELLED\n")
+        assert program.wait(timeout=60) == 0
+    finally:
+        program.kill()
 
 
 def run_cell(client, code, on_output=lambda output: None):
