@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from .jobs.errors import JobCancelledError, JobTimeoutError
     from .jobs.jobset import AerJobSet
+    from .jobs.report import JobReport
     from .primitives import EstimatorV2, SamplerV2
     from .runs.plan import Plan
     from .simulator import AerSimulator
@@ -42,6 +43,7 @@ _HOMES = {
     "HelmCluster": "clusters.helm",
     "InsufficientMemoryError": "errors",
     "JobCancelledError": "jobs.errors",
+    "JobReport": "jobs.report",
     "JobTimeoutError": "jobs.errors",
     "KubeCluster": "clusters.kube",
     "Plan": "runs.plan",
@@ -62,6 +64,7 @@ __all__ = [
     "HelmCluster",
     "InsufficientMemoryError",
     "JobCancelledError",
+    "JobReport",
     "JobTimeoutError",
     "Plan",
     "SamplerV2",

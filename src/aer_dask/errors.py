@@ -13,6 +13,8 @@ qiskit.providers.JobError    (in aer_dask.jobs: workers do without importing Qis
 └── JobTimeoutError          the result was not there in time
 """
 
+from typing import Any
+
 
 class AerDaskError(Exception):
     """Base of the errors that are aer_dask's own."""
@@ -28,6 +30,9 @@ class InsufficientMemoryError(AerDaskError):
 
 class WorkerLostError(AerDaskError):
     """A task lost its worker or its Aer process; final once four have died of it."""
+
+    #: who ran the task and when (:class:`aer_dask.worker.trace.Trace`), where that is known
+    trace: Any = None
 
 
 class OutOfMemoryError(WorkerLostError):

@@ -145,15 +145,17 @@ def test_early_circuits_come_back_first(backend):
     assert sum(order[:6]) < sum(order[6:])
 
 
-def test_a_job_waits_for_workers_and_says_so(caplog):
+def test_a_job_waits_for_workers_and_says_so(caplog, capsys):
     with EmbeddedCluster(workers=1) as cluster, Client(cluster) as client:
         cluster.scale(0)
         wait_until(lambda: not client.scheduler_info(n_workers=-1)["workers"], "no worker is left")
         with caplog.at_level(logging.WARNING, logger="aer_dask"):
             job = AerSimulator(executor=client).run(bell())
             with pytest.raises(JobTimeoutError, match="no workers yet"):
-                job.result(timeout=0.5)
+                job.result(timeout=0.5, progress=True)
         assert "has no workers yet" in caplog.text
+        assert "0 workers, waits: the cluster has no workers yet" in capsys.readouterr().err
+        assert "waits for: the cluster has no workers yet" in str(job.report())
         assert job.status() is JobStatus.QUEUED
         cluster.scale(1)
         assert job.result(timeout=60).success

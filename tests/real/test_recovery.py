@@ -66,6 +66,7 @@ def test_cancel_does_not_wait_for_a_lost_scheduler(cluster):
     cluster.kill_scheduler()
     with black_hole(cluster.port):
         wait_until(lambda: cluster.client.status == "connecting", "the loss is noticed")
+        assert job.report().waits_for == "the scheduler is away; connecting again"
         started = time.monotonic()
         assert job.cancel()
         assert time.monotonic() - started < 2
@@ -120,6 +121,7 @@ def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost
     wait_until(lambda: job.progress().done or job.status() is JobStatus.ERROR, "bell is done")
     assert job.status() is JobStatus.RUNNING
     wait_until(lambda: "A task waits for a worker with" in caplog.text, "it says so")
+    assert job.report().waits_for == "a worker with 0.3 GiB for simulations; there is none"
     cluster.add_worker("successor", "--memory-limit", str(1200 * MIB))
     alone = plain().run([circuit, bell()], **options).result()
     assert differences(job.result(timeout=120), alone) == []

@@ -8,6 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..worker.trace import Trace, split
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a task gave, who ran it and when, and how many bytes came."""
+
+    data: memoryview
+    trace: Trace
+    size: int
+
+    @classmethod
+    def of(cls, data: bytes | bytearray | memoryview) -> Output:
+        """From the bytes that came."""
+        return cls(*split(data), len(data))
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -19,6 +35,41 @@ class Lost:
 
     cause: BaseException
     deaths: int = 0
+
+    @property
+    def trace(self) -> Trace | None:
+        """Who ran it, from when to when, if that is known."""
+        return getattr(self.cause, "trace", None)
+
+
+@dataclass(frozen=True)
+class LostWorker:
+    """A worker that has gone with tasks, which the executor repeats by itself.
+
+    ``when`` is on the clock that all workers share, in seconds since 1970.
+    """
+
+    worker: str
+    keys: tuple[str, ...]
+    when: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How many workers there are (None if that is not known), and what a job waits for, if it does.
+
+    ``waits_for`` is empty while a task of the job runs.
+    """
+
+    workers: int | None
+    waits_for: str = ""
+
+    def __str__(self) -> str:
+        number = "" if self.workers is None else f"{self.workers} workers"
+        if self.workers == 1:
+            number = "1 worker"
+        waits = f"waits: {self.waits_for}" if self.waits_for else ""
+        return ", ".join(filter(None, [number, waits]))
 
 
 @dataclass(frozen=True)
@@ -34,7 +85,7 @@ class Capacity:
 
 
 #: How a task ends: with its output, lost, or with what it raised.
-Outcome = bytes | bytearray | Lost | BaseException
+Outcome = Output | Lost | BaseException
 Callback = Callable[[Any], None]
 
 
@@ -94,6 +145,14 @@ class Dispatcher(ABC):
     def stranded(self, futures: dict[str, Any]) -> list[str]:
         """Keys of the tasks that no worker will ever take up; asked now and then."""
         return []
+
+    def lost_workers(self, prefix: str) -> list[LostWorker]:
+        """Workers that have gone with tasks whose keys begin so, and only with those tasks."""
+        return []
+
+    @abstractmethod
+    def outlook(self, futures: dict[str, Any]) -> Outlook:
+        """What there is for tasks that have not ended; asked by any thread, now and then."""
 
     def end(self) -> None:  # noqa: B027 (pools keep nothing)
         """Give up what the executor keeps for this job."""

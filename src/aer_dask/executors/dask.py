@@ -23,7 +23,7 @@ from ..compile import codec
 from ..errors import ExecutorError, VersionMismatchError, WorkerLostError
 from ..worker.preload import MEMORY, simulation_memory
 from ..worker.tasks import OptionsMissingError, simulate_on_worker
-from .base import Callback, Capacity, Dispatcher, Lost, Outcome
+from .base import Callback, Capacity, Dispatcher, Lost, LostWorker, Outcome, Outlook, Output
 from .session import PATIENCE, session_of
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ SMALL = 64 * 2**20
 #: What a Dask task ends with when the worker that ran it died, or the child in it.
 _DEATHS = (WorkerLostError, KilledWorker, NoValidWorkerError)
 _POLL = 0.2
+_NO_WORKERS = "the cluster has no workers yet"
 _TASK = vars(distributed.client).get("Task", object)
 #: Keeps a task at the scheduler until a worker is idle, also where tasks are few, if Dask has such
 #: a thing: `submit` hands it to `Task`. (From two tasks a thread on Dask does so by itself, and
@@ -124,7 +125,7 @@ class DaskDispatcher(Dispatcher):
         if finished:
             try:
                 fetched = finished[0].client.gather(finished)
-                outcomes.update(zip(finished, fetched, strict=True))
+                outcomes.update(zip(finished, map(Output.of, fetched), strict=True))
             except (OSError, *_DEATHS, concurrent.futures.CancelledError) as error:
                 # a result that was lost with its worker, and that Dask could not compute again
                 outcomes.update(dict.fromkeys(finished, Lost(error)))
@@ -181,6 +182,39 @@ class DaskDispatcher(Dispatcher):
             for key, (addresses, _) in self._asked.items()
             if addresses and workers.keys().isdisjoint(addresses)
         ]
+
+    def lost_workers(self, prefix: str) -> list[LostWorker]:
+        mine = []
+        for lost in list(self._session.lost_workers):
+            if keys := tuple(key for key in lost.keys if key.startswith(prefix)):
+                mine.append(LostWorker(lost.worker, keys, lost.when))
+        return mine
+
+    def outlook(self, futures: dict[str, Any]) -> Outlook:
+        try:
+            workers = self._workers()
+            if not self._session.connected():
+                return Outlook(0, "the scheduler is away; connecting again")
+            if not workers:
+                which = "none of the chosen workers is there" if self._chosen else _NO_WORKERS
+                return Outlook(0, which)
+            return Outlook(len(workers), self._waits_for(futures, workers))
+        except (ExecutorError, OSError, concurrent.futures.CancelledError):
+            return Outlook(None, "the scheduler does not answer")
+
+    def _waits_for(self, futures: dict[str, Any], workers: dict[str, Any]) -> str:
+        """What tasks wait for, none of which runs; nothing if one does, or has just been sent."""
+        given = self._session.processing()
+        mine = [worker for worker, keys in given.items() if not futures.keys().isdisjoint(keys)]
+        asked = [memory for key, (_, memory) in self._asked.copy().items() if key in futures]
+        largest = max(asked, default=0)
+        if mine:
+            # a worker that is given a task holds it back until it has the memory for it
+            waits = largest > SMALL and futures.keys().isdisjoint(self._session.running(mine))
+            return f"{largest / 2**30:.1f} GiB that no worker has free" if waits else ""
+        if largest > max(map(_memory, workers.values())):
+            return f"a worker with {largest / 2**30:.1f} GiB for simulations; there is none"
+        return "the workers are busy with other jobs" if futures and any(given.values()) else ""
 
     def end(self) -> None:
         if self._digest:

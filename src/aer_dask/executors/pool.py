@@ -9,7 +9,10 @@ executor runs them, and once they run they cannot be stopped.
 from __future__ import annotations
 
 import concurrent.futures
+import os
+import socket
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,8 @@ from typing import Any
 from ..errors import ExecutorError, WorkerLostError
 from ..worker.child import children
 from ..worker.execute import simulate
-from .base import Callback, Capacity, Dispatcher, Lost, Outcome
+from ..worker.trace import traced
+from .base import Callback, Capacity, Dispatcher, Lost, Outcome, Outlook, Output
 
 
 class PoolDispatcher(Dispatcher):
@@ -51,8 +55,13 @@ class PoolDispatcher(Dispatcher):
             if not future.cancel():
                 self._kill(key)
 
+    def outlook(self, futures: dict[str, Any]) -> Outlook:
+        runs = not futures or any(future.running() or future.done() for future in futures.values())
+        workers = getattr(self._pool, "_max_workers", None)
+        return Outlook(workers, "" if runs else "the executor is busy with other work")
+
     def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
-        return self._pool.submit(simulate, task, self._shared)
+        return self._pool.submit(_simulate_here, task, self._shared)
 
     def _kill(self, key: str) -> None:
         """Stop a task that runs, where that can be done."""
@@ -62,7 +71,7 @@ class ThreadPoolDispatcher(PoolDispatcher):
     """Sends the tasks of one job to children of this process."""
 
     def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
-        return self._pool.submit(children.run, key, task, self._shared, memory)
+        return self._pool.submit(_simulate_in_thread, key, task, self._shared, memory)
 
     def _kill(self, key: str) -> None:
         children.kill(key)
@@ -80,7 +89,9 @@ class ProcessPoolDispatcher(PoolDispatcher):
         self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-", ignore_cleanup_errors=True)
 
     def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
-        return self._pool.submit(_simulate, key, task, self._shared, memory, self._mark(key))
+        return self._pool.submit(
+            _simulate_in_process, key, task, self._shared, memory, self._mark(key)
+        )
 
     def _kill(self, key: str) -> None:
         self._mark(key).touch()
@@ -89,11 +100,28 @@ class ProcessPoolDispatcher(PoolDispatcher):
         return Path(self._folder.name, key)
 
 
-def _simulate(key: str, task: bytes, shared: bytes, memory: int, mark: Path) -> bytearray:
+def _simulate_here(task: bytes, shared: bytes) -> bytearray:
+    """Run by whatever the executor has; of how much it runs at once nothing is known."""
+    worker = f"process {os.getpid()} on {socket.gethostname()}"
+    return traced(lambda: bytearray(simulate(task, shared)), worker, slots=0)
+
+
+def _simulate_in_thread(key: str, task: bytes, shared: bytes, memory: int) -> bytearray:
+    """Run by a thread of the pool."""
+    worker = threading.current_thread().name
+    return traced(lambda: children.run(key, task, shared, memory), worker)
+
+
+def _simulate_in_process(
+    key: str, task: bytes, shared: bytes, memory: int, mark: Path
+) -> bytearray:
     """Run by a process of the pool; a folder that is gone says that the job has ended."""
-    return children.run(
-        key, task, shared, memory, lambda: mark.exists() or not mark.parent.exists()
-    )
+
+    def unwanted() -> bool:
+        return mark.exists() or not mark.parent.exists()
+
+    worker = f"process {os.getpid()}"
+    return traced(lambda: children.run(key, task, shared, memory, unwanted), worker)
 
 
 def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
@@ -105,6 +133,8 @@ def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
             f"The pool is broken: {error} Make a new one and run the job again; a process of it "
             "was killed, perhaps for lack of memory."
         )
+    if isinstance(error, KeyboardInterrupt):  # a terminal's Ctrl-C goes to the pool's processes too
+        return Lost(WorkerLostError("Ctrl-C has reached the process that ran this task."))
     if isinstance(error, WorkerLostError):
         return Lost(error, deaths=1)
-    return error or future.result()
+    return error or Output.of(future.result())

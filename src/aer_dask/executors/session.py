@@ -28,7 +28,9 @@ from distributed.deploy.cluster import Cluster
 from .. import versions
 from ..errors import ExecutorError
 from ..worker.preload import PLUGIN_NAME, AerPlugin
+from ..worker.tasks import running
 from . import shared_store
+from .base import LostWorker
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,10 @@ PATIENCE = 300.0
 _REACH, _CONNECT = 1.0, 5.0
 #: Options and noise models kept beyond their jobs: the next run of an optimiser finds its own.
 _KEPT = 8
+#: Lost workers that are remembered, of all jobs.
+_NOTED = 1000
+#: Seconds for an answer that nothing depends on.
+_ANSWER = 5.0
 #: Seconds between two looks.
 _POLL = 0.1
 
@@ -69,6 +75,8 @@ class Session:
         self._prepared: str | None = None
         self._jobs: Counter[str] = Counter()
         self._recent: deque[str] = deque()
+        #: workers that have gone with tasks of ours, the last ones
+        self.lost_workers: deque[LostWorker] = deque(maxlen=_NOTED)
         self._lock = threading.RLock()
 
     @property
@@ -102,6 +110,27 @@ class Session:
                 raise
             return {}
         return found
+
+    def processing(self) -> dict[str, list[str]]:
+        """Keys of the tasks, of all clients, that workers have been given, by address.
+
+        Raises:
+            OSError: if the scheduler does not answer.
+        """
+        client: Any = self.client
+        return client.sync(client.scheduler.processing, callback_timeout=_ANSWER)
+
+    def running(self, workers: list[str]) -> set[str]:
+        """Keys of the tasks that workers run now; of those that answer.
+
+        Raises:
+            OSError: if none of them does in time.
+        """
+        client: Any = self.client
+        answers = client.sync(
+            client._run, running, workers=workers, on_error="ignore", callback_timeout=_ANSWER
+        )
+        return set().union(*answers.values())
 
     def check(self, workers: frozenset[str], *, anew: bool = False) -> None:
         """Hold workers to this process's versions, and prepare them for simulations, once each.
@@ -208,7 +237,13 @@ class Session:
             name=shared_store.NAME,
             idempotent=True,
         )
+        client.subscribe_topic(shared_store.LOST, self._note_lost)
         self._prepared = client.id
+
+    def _note_lost(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Called by Dask's client."""
+        when, lost = event
+        self.lost_workers.append(LostWorker(lost["worker"], tuple(lost["keys"]), when))
 
     def _ask(self, operation: str, **arguments: Any) -> Any:
         """What the store answers; None where the scheduler has none."""

@@ -22,11 +22,13 @@ from qiskit.result import Result
 
 from ..burst import burst
 from ..errors import InsufficientMemoryError, OutOfMemoryError, WorkerLostError
-from ..executors.base import Capacity, Dispatcher, Lost
+from ..executors.base import Capacity, Dispatcher, Lost, LostWorker, Outlook, Output
 from ..runs.collect import Collector
 from ..runs.plan import Plan, Task
 from ..runs.run import Run
+from ..worker.trace import Trace
 from .errors import JobCancelledError, JobTimeoutError
+from .record import Loss, Ran, Record
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,10 @@ class Driver:
         self.complete: list[int] = []
         #: How often each task was sent.
         self.sendings: list[int] = []
+        #: Who ran what and when, and what was lost.
+        self.record = Record()
         self._run, self._dispatcher, self._job_id = run, dispatcher, job_id
+        self._prefix = f"aer-{job_id}-"  # of the keys of its tasks
         self._collector: Collector  # once all circuits are compiled
         self._tasks: list[Task] = []
         self._payloads: list[bytes] = []
@@ -76,6 +81,7 @@ class Driver:
         self._recovering = False
         self._thread = threading.Thread(target=self._main, name=f"aer-job-{job_id}", daemon=True)
         self._started = time.monotonic()
+        self._seconds: float | None = None  # once it has ended
 
     # --- for the job set ---------------------------------------------------------------
 
@@ -103,15 +109,50 @@ class Driver:
         """How many tasks there are; 0 until there is a plan."""
         return len(self._tasks)
 
-    def wait(self, condition: Callable[..., bool], timeout: float | None) -> None:
+    def seconds(self) -> float:
+        """How long the job has taken, so far or in all, by the clock on the wall."""
+        ended = self._seconds
+        return time.monotonic() - self._started if ended is None else ended
+
+    def bytes_sent(self) -> int:
+        """Bytes of all tasks as they were encoded, each as often as it was sent."""
+        return sum(len(p) * n for p, n in zip(self._payloads, self.sendings, strict=False))
+
+    def lost_workers(self) -> list[LostWorker]:
+        """Workers that have gone with tasks of this job, which the executor repeats by itself."""
+        return self._dispatcher.lost_workers(self._prefix)
+
+    def sending_of(self, key: str) -> tuple[int, int]:
+        """The task that a key names, and which sending of it."""
+        task, sending = key.removeprefix(self._prefix).split("-")
+        return int(task), int(sending)
+
+    def outlook(self) -> Outlook:
+        """What workers there are, and what the job waits for, if it does."""
+        futures = {key: future for key, (_, future) in self._futures.copy().items()}
+        return self._dispatcher.outlook(futures)
+
+    def changes(self, condition: Callable[..., bool], timeout: float | None) -> bool:
         """Wait until the outcome is there or a condition holds; both are looked at on any change.
 
-        Raises:
-            JobTimeoutError: after so many seconds; None for ever.
+        Args:
+            condition: looked at with every task that is done.
+            timeout: seconds; None for ever.
+
+        Returns:
+            Whether one of them came in time.
         """
         with self._changed:
-            if self._changed.wait_for(lambda: self.outcome.done() or condition(), timeout):
-                return
+            return self._changed.wait_for(lambda: self.outcome.done() or condition(), timeout)
+
+    def wait(self, condition: Callable[..., bool], timeout: float | None) -> None:
+        """Wait as :meth:`changes` does.
+
+        Raises:
+            JobTimeoutError: after so many seconds.
+        """
+        if self.changes(condition, timeout):
+            return
         done, total = len(self.done_tasks), self.total()
         state = f"{done} of {total} tasks are done" if total else "the cluster has no workers yet"
         raise JobTimeoutError(
@@ -156,6 +197,7 @@ class Driver:
         with self._changed:
             if self.outcome.done():
                 return False
+            self._seconds = self.seconds()
             if error is not None:
                 self.outcome.set_exception(error)
             else:
@@ -216,13 +258,14 @@ class Driver:
         if self._stop.is_set():
             return True
         self.sendings[index] += 1
-        key = f"aer-{self._job_id}-{index}-{self.sendings[index]}"
+        key = f"{self._prefix}{index}-{self.sendings[index]}"
         memory = self._memory.get(index, self._tasks[index].memory)
         try:
             future = self._dispatcher.submit(
                 key, self._payloads[index], memory, -index, lambda _: self._ended_keys.put(key)
             )
         except WorkerLostError as error:
+            self._note(index, str(error))
             self._check_sendings(index, error)
             return False
         self._futures[key] = (index, future)
@@ -246,6 +289,8 @@ class Driver:
         if keys := self._dispatcher.stranded(futures):
             self._dispatcher.cancel({key: futures[key] for key in keys})
             indices = [self._futures.pop(key)[0] for key in keys]
+            for index in indices:
+                self._note(index, "It waited for workers that have gone.")
             logger.warning("%d tasks wait for workers that have gone; sent again.", len(keys))
             self._recover()
             self._send(indices)
@@ -260,6 +305,7 @@ class Driver:
             if self._stop.is_set():
                 return
             if isinstance(outcome, Lost):
+                self._note(index, str(outcome.cause), outcome.trace)
                 self._check_repeatable(index, outcome)
                 lost.append(index)
             elif isinstance(outcome, BaseException):
@@ -270,9 +316,14 @@ class Driver:
             self._recover()
             self._send(lost)
 
-    def _collect(self, index: int, output: bytes | bytearray) -> None:
+    def _note(self, index: int, why: str, trace: Trace | None = None) -> None:
+        self.record.lost.append(Loss(index, self.sendings[index], why, trace))
+
+    def _collect(self, index: int, output: Output) -> None:
         task = self._tasks[index]
-        misjudged = self._collector.add(task, output)
+        misjudged = self._collector.add(task, output.data)
+        self.record.ran.append(Ran(index, self.sendings[index], output.trace))
+        self.record.received += output.size
         with self._changed:
             self.done_tasks.add(index)
             for experiment in task.experiments():
@@ -282,14 +333,15 @@ class Driver:
                         self.complete.append(experiment)
             self._changed.notify_all()
         for experiment in misjudged:
-            self._run_whole(experiment)
+            self._run_whole(experiment, index)
 
-    def _run_whole(self, experiment: int) -> None:
+    def _run_whole(self, experiment: int, index: int) -> None:
         """Send a circuit again unsplit, once; what its slices give counts no more."""
         if experiment in self._run_again:
             return
         self._run_again.add(experiment)
         logger.warning("Circuit %d turned out not to be divisible; running it whole.", experiment)
+        self._note(index, f"Circuit {experiment} turned out not to be divisible.")
         self._send([self._add(self._run.planner(1).whole(experiment))])
 
     def _check_repeatable(self, index: int, loss: Lost) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qiskit import QuantumCircuit
 from qiskit.providers import JobError, JobStatus, JobV1
@@ -14,8 +16,17 @@ from qiskit.result import Result
 from ..executors.base import Dispatcher
 from ..runs.plan import Plan
 from ..runs.run import Run
+from . import progress as progress_bar
+from . import report as reports
 from .driver import Driver
 from .errors import JobCancelledError
+from .plot import plot
+from .report import JobReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+logger = logging.getLogger(__name__)
 
 
 class Progress(NamedTuple):
@@ -37,6 +48,7 @@ class AerJobSet(JobV1):
         self._run, self._executor = run, executor
         self._driver = Driver(run, dispatcher, self.job_id())
         self._submitted = False
+        self._interrupts = 0
 
     def submit(self) -> None:
         """Send the tasks. ``AerSimulator.run`` has done this already.
@@ -54,11 +66,18 @@ class AerJobSet(JobV1):
     def result(self, timeout: float | None = None, progress: bool = False) -> Result:
         """Wait for the Result of all circuits.
 
+        Ctrl-C, or the stop button of a notebook, ends the waiting and not the job, and says so:
+        `result()` may be called again. The second one that meets this job cancels it. Both raise
+        KeyboardInterrupt, and where that ends Python, the job ends as well.
+
         Args:
             timeout: seconds to wait over all; None for ever. The job goes on after a timeout.
-            progress: whether to show a progress bar, in a terminal or a notebook.
+            progress: whether to show a progress bar, in a terminal a line and in a notebook a
+                widget: tasks that are done, time taken and left, workers, and what the job waits
+                for if none of its tasks runs.
 
         Raises:
+            KeyboardInterrupt: at Ctrl-C.
             JobTimeoutError: if the result is not there in time.
             JobCancelledError: if the job was cancelled.
             WorkerLostError: if a task was lost again and again.
@@ -76,9 +95,10 @@ class AerJobSet(JobV1):
         """
         self._require_submitted()
         deadline = _deadline(timeout)
-        if progress:
-            self._show_progress(deadline)
-        self._driver.wait(lambda: False, deadline())
+        with self.interruptible():
+            if progress:
+                progress_bar.show(self._driver, deadline)
+            self._driver.wait(lambda: False, deadline())
         return self._driver.outcome.result()
 
     def status(self) -> JobStatus:
@@ -109,6 +129,45 @@ class AerJobSet(JobV1):
         """How often each task was sent: once, unless it was lost."""
         return list(self._driver.sendings)
 
+    def report(self) -> JobReport:
+        """What the job has done so far, or in all: a table, and numbers in its fields."""
+        self._require_submitted()
+        return reports.report(self._run, self._driver, self.status().name.lower())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw who ran what and when, with matplotlib: one row a worker.
+
+        Idle time is grey; tasks that were repeated, and runs that were lost, have colours of their
+        own. Tasks that run now are not in it: when they began is known once they have ended.
+
+        Args:
+            ax: the Axes to draw on; default those of a new figure.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ImportError: if matplotlib is not installed.
+        """
+        return plot(self.report(), ax)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Around what waits for this job: the first Ctrl-C ends the waiting, the second the job."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._interrupts += 1
+            if self._interrupts == 1:
+                logger.warning(
+                    "Job %s goes on, as long as this Python does: result() waits for it again; "
+                    "cancel() ends it, and so does a second Ctrl-C while you wait for it.",
+                    self.job_id(),
+                )
+            elif self._driver.cancel():
+                logger.warning("Job %s is cancelled.", self.job_id())
+            raise
+
     def as_completed(self, timeout: float | None = None) -> Iterator[tuple[int, Result]]:
         """Results of single circuits, each as soon as all its shots are there.
 
@@ -125,7 +184,8 @@ class AerJobSet(JobV1):
         self._require_submitted()
         driver, deadline = self._driver, _deadline(timeout)
         for position in range(len(self._run.experiments)):
-            driver.wait(lambda position=position: len(driver.complete) > position, deadline())
+            with self.interruptible():
+                driver.wait(lambda position=position: len(driver.complete) > position, deadline())
             if len(driver.complete) <= position:
                 # raises what ended the job early
                 raise JobError(driver.outcome.result()[0].status)
@@ -184,19 +244,6 @@ class AerJobSet(JobV1):
         if not self._submitted:
             raise JobError("This job set has not been submitted; call submit() first.")
 
-    def _show_progress(self, deadline: Callable[[], float | None]) -> None:
-        from tqdm.auto import tqdm  # looks for a notebook, which takes a while
-
-        driver = self._driver
-        with tqdm(desc="tasks", unit="task", total=driver.total() or None) as bar:
-            while True:
-                seen = bar.n
-                driver.wait(lambda seen=seen: len(driver.done_tasks) > seen, deadline())
-                bar.total = driver.total()
-                bar.update(len(driver.done_tasks) - bar.n)
-                if driver.outcome.done():
-                    return
-
     def _index_of(self, experiment: int | str | QuantumCircuit) -> int:
         if isinstance(experiment, int) and 0 <= experiment < len(self._run.experiments):
             return experiment
@@ -244,7 +291,8 @@ class TaskJob(JobV1):
         Raises:
             Exception: as :meth:`AerJobSet.result`.
         """
-        self._driver.wait(self._is_done, timeout)
+        with self._jobset.interruptible():
+            self._driver.wait(self._is_done, timeout)
         if not self._is_done():
             self._driver.outcome.result()
         return self._driver.task_result(self._index, self.job_id())

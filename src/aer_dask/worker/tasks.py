@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from distributed import get_worker
+from distributed import Worker, get_worker
 from distributed.utils import sync
 
 from .. import versions
 from ..errors import WorkerLostError
 from .child import children
+from .trace import traced
 
 
 class OptionsMissingError(WorkerLostError):
@@ -19,7 +20,7 @@ class OptionsMissingError(WorkerLostError):
 def simulate_on_worker(
     task: bytes, digest: str, memory: int, expected: tuple[str | None, ...]
 ) -> bytearray:
-    """Simulate a task.
+    """Simulate a task; who did it and when stands behind its output.
 
     Args:
         task: the encoded task.
@@ -39,7 +40,17 @@ def simulate_on_worker(
     key = str(worker.get_current_task())
     if not key.endswith("-1"):  # the driver's keys end with how often it has sent the task
         children.tally.add("tasks_repeated")
-    return children.run(key, task, _shared(digest), memory)
+    return traced(
+        lambda: children.run(key, task, _shared(digest), memory),
+        str(worker.name),
+        worker.state.nthreads,
+        worker.scheduler_delay,  # the clock that all workers share is the scheduler's
+    )
+
+
+def running(dask_worker: Worker) -> list[str]:
+    """Called in a worker: the keys of the tasks that run there now."""
+    return [str(task.key) for task in dask_worker.state.executing]
 
 
 @cache

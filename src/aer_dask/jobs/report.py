@@ -1,0 +1,215 @@
+"""What a job has done, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import NamedTuple
+
+from ..runs.run import Run
+from ..worker.trace import Trace
+from .driver import Driver
+from .record import Loss
+
+#: Reasons of repeats that a table has room for.
+_REASONS = 5
+
+
+class TaskRun(NamedTuple):
+    """One run of a task on a worker, as that worker measured it.
+
+    ``began`` and ``ended`` are seconds since 1970; ``repeat`` says that an earlier run of the task
+    was lost, ``lost`` that this one was.
+    """
+
+    task: int
+    worker: str
+    began: float
+    ended: float
+    repeat: bool = False
+    lost: bool = False
+
+
+class Repeat(NamedTuple):
+    """A task that had to be done again.
+
+    ``worker`` is who had it, "" where that is not known; ``when`` is when its run was lost, in
+    seconds since 1970 and None where nobody measured it.
+    """
+
+    task: int
+    why: str
+    worker: str = ""
+    when: float | None = None
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job has done so far, or in all once it has ended. Prints as a table.
+
+    Attributes:
+        status: as :meth:`AerJobSet.status` has it, in words.
+        waits_for: what the job waits for, "" if for nothing.
+        circuits: rows of parameters count as circuits; ``complete`` are those whose shots are all
+            there.
+        shots: of all circuits together.
+        tasks: how many there are, 0 until there is a plan; ``done`` are those whose output is here.
+        workers: names of those that ran a task that is done or lost, in order; those of a
+            ThreadPoolExecutor are its threads. Tasks in progress are not known before they end.
+        seconds: from ``run`` to the end, by the clock on the client's wall.
+        worker_seconds: of all runs of tasks together, lost ones included, each measured by its
+            worker, from when the task began there (Dask's wait in a queue does not count) to when
+            its output was there.
+        busy: ``worker_seconds`` divided by the seconds from the first begin to the last end, times
+            the tasks that ``workers`` run at once. None where nothing has ended, or the executor
+            does not tell how many tasks a worker runs at once.
+        bytes_sent: tasks as encoded, each as often as it was sent. What Dask writes around them
+            is not counted.
+        shared_bytes: options and noise models as encoded, which each worker is given besides.
+        bytes_received: outputs as they came.
+        repeats: an entry for each time that a task had to be done again. Dask repeats the tasks of
+            a worker that dies by itself; of these the scheduler says which worker it was.
+        runs: an entry for each run of which begin and end are known, in the order of their ends.
+
+    Begins and ends are on one clock: of a Dask cluster it is the scheduler's, to which each worker
+    corrects its own with every heartbeat, up to half the time that one takes; of a pool it is this
+    machine's. How long a run took is measured by a clock that nobody sets.
+    """
+
+    status: str
+    waits_for: str
+    circuits: int
+    complete: int
+    shots: int
+    tasks: int
+    done: int
+    workers: tuple[str, ...]
+    seconds: float
+    worker_seconds: float
+    busy: float | None
+    bytes_sent: int
+    shared_bytes: int
+    bytes_received: int
+    repeats: tuple[Repeat, ...]
+    runs: tuple[TaskRun, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<9} {value}" for name, value in self._rows())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align: left">{name}</th>'
+            f'<td style="text-align: left">{escape(value)}</td></tr>'
+            for name, value in self._rows()
+        )
+        return f"<table>{rows}</table>"
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "status", self.status + (f"; waits for: {self.waits_for}" if self.waits_for else "")
+        yield "circuits", f"{self.complete:,} of {self.circuits:,}, {self.shots:,} shots in all"
+        yield "tasks", f"{self.done:,} of {self.tasks:,}"
+        yield "workers", f"{len(self.workers):,}"
+        yield "seconds", f"{self.seconds:.3g}, and {self.worker_seconds:.3g} of all workers"
+        if self.busy is not None:
+            yield "busy", f"{self.busy:.0%} of the workers' time, from the first task to the last"
+        yield "sent", f"{self.bytes_sent:,} bytes, and {self.shared_bytes:,} to each worker"
+        yield "received", f"{self.bytes_received:,} bytes"
+        yield "repeats", f"{len(self.repeats):,}"
+        reasons = Counter((repeat.worker, repeat.why) for repeat in self.repeats).most_common()
+        for (worker, why), count in reasons[:_REASONS]:
+            yield "", f"{count:,} times" * (count > 1) + f" on {worker}" * bool(worker) + f": {why}"
+        if len(reasons) > _REASONS:
+            yield "", f"and {len(reasons) - _REASONS} other reasons, in .repeats"
+
+
+def report(run: Run, driver: Driver, status: str) -> JobReport:
+    """The report of a job.
+
+    Args:
+        run: what is done.
+        driver: of the job.
+        status: of the job, in words.
+    """
+    ran, lost = list(driver.record.ran), list(driver.record.lost)
+    traces = [trace for *_, trace in ran] + [loss.trace for loss in lost if loss.trace]
+    with_workers = lost_with_workers(driver, lost)
+    planned = len(driver.plan.tasks) if driver.plan else 0
+    again = {(loss.task, loss.sending) for loss in with_workers}
+
+    def is_repeat(task: int, sending: int) -> bool:
+        # circuits that turned out not to be divisible are run as tasks beyond the plan
+        return sending > 1 or task >= planned or (task, sending) in again
+
+    runs = [TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n)) for i, n, t in ran]
+    runs += [
+        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), lost=True)
+        for i, n, _, t in lost
+        if t
+    ]
+    repeats = [
+        Repeat(i, why, t.worker if t else "", t.ended if t else None) for i, _, why, t in lost
+    ]
+    repeats += [
+        Repeat(loss.task, "The worker was lost.", loss.worker, loss.when) for loss in with_workers
+    ]
+    return JobReport(
+        status=status,
+        waits_for="" if driver.outcome.done() else driver.outlook().waits_for,
+        circuits=len(run.experiments),
+        complete=len(driver.complete),
+        shots=sum(experiment.shots for experiment in run.experiments),
+        tasks=driver.total(),
+        done=len(driver.done_tasks),
+        workers=tuple(in_order(run.worker for run in runs)),
+        seconds=driver.seconds(),
+        worker_seconds=sum(run.ended - run.began for run in runs),
+        busy=busy(traces),
+        bytes_sent=driver.bytes_sent(),
+        shared_bytes=len(run.shared),
+        bytes_received=driver.record.received,
+        repeats=tuple(repeats),
+        runs=tuple(sorted(runs, key=lambda run: run.ended)),
+    )
+
+
+def in_order(workers: Iterable[str]) -> list[str]:
+    """The names, each once, numbers by what they count."""
+    return sorted(set(workers), key=lambda name: (len(name), name))
+
+
+class _LostWithWorker(NamedTuple):
+    task: int
+    sending: int
+    worker: str
+    when: float
+
+
+def lost_with_workers(driver: Driver, lost: list[Loss]) -> list[_LostWithWorker]:
+    """What the executor lost with a worker and repeated by itself.
+
+    Once it gives a sending up, it tells the driver; that last loss is among those already.
+    """
+    found = [
+        _LostWithWorker(*driver.sending_of(key), lost_worker.worker, lost_worker.when)
+        for lost_worker in driver.lost_workers()
+        for key in lost_worker.keys
+    ]
+    last = {(loss.task, loss.sending): loss for loss in found}
+    told = {last.get((loss.task, loss.sending)) for loss in lost}
+    return [loss for loss in found if loss not in told]
+
+
+def busy(traces: list[Trace]) -> float | None:
+    """The share of the workers' time in which they ran tasks."""
+    slots: dict[str, int] = {}
+    for trace in traces:
+        slots[trace.worker] = max(trace.slots, slots.get(trace.worker, 0))
+    if not slots or not all(slots.values()):
+        return None
+    span = max(trace.ended for trace in traces) - min(trace.began for trace in traces)
+    ran = sum(trace.ended - trace.began for trace in traces)
+    return min(1.0, ran / (span * sum(slots.values()))) if span > 0 else None
