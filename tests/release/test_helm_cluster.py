@@ -79,6 +79,7 @@ def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
     circuits, options = [bell()] * 10, {"shots": 1000, "seed_simulator": 5}
     with of(release) as cluster:
         assert repr(cluster).startswith(f"HelmCluster({release.name}, ")
+        assert "HelmCluster" in cluster._repr_html_()
         found = AerSimulator(executor=cluster).run(circuits, **options).result()
         plain = qiskit_aer.AerSimulator().run(circuits, **options).result()
         assert differences(found, plain) == []
