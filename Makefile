@@ -70,7 +70,7 @@ fix: $(VENV)/ready ## reformat, and mend what ruff can mend
 
 unit-test: $(VENV)/ready ## fast tests, properties among them, and the chart's; no cluster
 	@$(CLUSTER_TOOL) tools helm
-	$(RUN) -m pytest tests/unit tests/chart $(ARGS)
+	$(RUN) -m pytest -n logical --maxprocesses 4 tests/unit tests/chart $(ARGS)
 
 real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
 	$(RUN) -m pytest tests/real $(ARGS)

@@ -37,7 +37,7 @@ def test_arguments_stand_where_aers_binding_has_them(method):
     assert registers == [p for p in [signature.condition] if p is not None]
 
 
-@pytest.mark.parametrize("method", INSTRUCTIONS)
+@pytest.mark.parametrize("method", sorted(INSTRUCTIONS))
 def test_every_instruction_that_saves_has_a_subtype(method):
     signature = SIGNATURES[method]
     assert method.startswith("save_") == (signature.subtype is not None)
