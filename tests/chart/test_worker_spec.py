@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aer_dask import KubeCluster, __version__
+from aer_dask import __version__
 from aer_dask.clusters.kube import default_manifest
 
 from .rendering import ROOT, pods, render
@@ -65,11 +65,3 @@ def test_the_file_beside_the_values_is_the_one_that_is_used() -> None:
     assert (ROOT / "values" / "worker-spec.yml").samefile(
         ROOT / "src/aer_dask/clusters/worker-spec.yml"
     )
-
-
-@pytest.mark.parametrize("text", ["kind: Pod\nspec: {}", "- 1", "spec: {}"])
-def test_a_spec_that_is_no_daskcluster_is_refused(tmp_path, text: str) -> None:
-    file = tmp_path / "worker-spec.yml"
-    file.write_text(text)
-    with pytest.raises(ValueError, match=r"should be a DaskCluster.*values/worker-spec.yml"):
-        KubeCluster(str(file))

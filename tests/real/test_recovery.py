@@ -39,7 +39,7 @@ def wide(qubits):
 
 
 def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, caplog):
-    client = cluster.new_client(timeout=30)
+    client = cluster.new_client(timeout=120)
     with (
         caplog.at_level(logging.WARNING, logger="aer_dask"),
         kept_running(lambda: cluster.add_worker("worker", wait=False)),

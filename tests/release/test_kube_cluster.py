@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 
 import dask.array as da
 import pytest
@@ -85,6 +88,9 @@ def test_a_cluster_of_the_operator_is_scaled_while_it_works(
         "requests": {"cpu": "100m", "memory": "256Mi"},
         "limits": {"cpu": 2, "memory": "1Gi"},
     }
+    page = (ROOT / "docs" / "clusters.md").read_text()
+    for policy in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        release.kubectl("apply", "--filename=-", text=policy)
     circuits, options = tutorials_circuits(), {"shots": 1000, "seed_simulator": 7}
     plain = qiskit_aer.AerSimulator().run(circuits, **options).result()
     with (
@@ -107,6 +113,42 @@ def test_a_cluster_of_the_operator_is_scaled_while_it_works(
     until(lambda: left(release) == [], "nothing of the cluster is left", 120)
 
 
+def test_whoever_connects_to_a_cluster_leaves_it(
+    release: Release, operator, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path)))
+    spec = ROOT / "values" / "worker-spec.yml"
+    with KubeCluster(spec, quiet=True) as cluster, Client(cluster) as client:
+        with KubeCluster(spec, quiet=True) as same:
+            assert same.name == cluster.name
+        with KubeCluster(spec, name="another", quiet=True):
+            assert "DaskCluster/another" in left(release)
+        assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+        assert [name for name in left(release) if name.startswith("DaskC")] == ["DaskCluster/aer"]
+
+
+def test_a_start_that_fails_or_is_interrupted_leaves_nothing(
+    release: Release, operator, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path)))
+    spec = kube.default_manifest()
+    (container,) = spec["spec"]["scheduler"]["spec"]["containers"]
+    container["args"].append("--no-such-option")
+    with pytest.raises(ClusterError, match=r"(?s)does not start; its log says: .*--no-such-option"):
+        KubeCluster(spec, quiet=True, resource_timeout=10)
+
+    def interrupt() -> None:
+        until(lambda: "DaskCluster/interrupted" in left(release), "it is being made", 60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        KubeCluster(name="interrupted", image="none:none", quiet=True)
+    interrupter.join()
+    until(lambda: left(release) == [], "nothing of the clusters is left", 120)
+
+
 def test_pods_that_cannot_run_are_told_with_the_reason_of_kubernetes(
     release: Release, operator, tmp_path, monkeypatch
 ) -> None:
@@ -120,6 +162,6 @@ def test_pods_that_cannot_run_are_told_with_the_reason_of_kubernetes(
         ):
             client.wait_for_workers(1, timeout=10)
     monkeypatch.setattr(kube, "_START", 10.0)
-    with pytest.raises(ClusterError, match=r"has not started in 10 s: pod .* Insufficient memory"):
+    with pytest.raises(ClusterError, match=r"not there after 10 s: pod .* Insufficient memory"):
         KubeCluster(resources=huge, resource_timeout=10, quiet=True)
     until(lambda: left(release) == [], "nothing of the cluster is left", 120)

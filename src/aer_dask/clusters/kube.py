@@ -10,6 +10,10 @@ chart, from ``worker-spec.yml`` beside this file.
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
+import os
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,8 +23,10 @@ from typing import Any
 import dask.config
 import yaml
 from distributed.core import Status
+from tornado.ioloop import IOLoop
 
 try:
+    import httpx
     import kr8s
     from dask_kubernetes.exceptions import SchedulerStartupError
     from dask_kubernetes.operator import KubeCluster as OperatorCluster
@@ -41,10 +47,15 @@ dask.config.update_defaults({"kubernetes": {
     "port-forward-cluster-ip": not INSIDE.exists(),
 }})  # fmt: skip
 
+logger = logging.getLogger(__name__)
+
 #: Seconds that the scheduler's pod has to start, the pull of its image included.
 _START = 300.0
+#: Seconds to take away what a failed start has made.
+_UNDO = 30.0
 #: Seconds between two looks.
 _POLL = 0.25
+_REMEDY = "It may make clusters once the chart has jupyter.rbac.create=true."
 _KIND = "DaskCluster"
 #: What of a worker's arguments ``worker_command`` replaces.
 _WORKER = ["dask", "worker"]
@@ -61,70 +72,128 @@ class KubeCluster(WaitsForPods, OperatorCluster):
 
     Args:
         custom_cluster_spec: a DaskCluster, as a mapping or the path of its file; it is taken as it
-            is, and ``image``, ``n_workers``, ``resources`` and ``env`` with it not at all.
-            Default: one with the pods of the chart.
+            is but for ``name``, and ``image``, ``n_workers``, ``resources`` and ``env`` count for
+            nothing. Default: one with the pods of the chart.
         **options: as of ``dask_kubernetes.operator.KubeCluster``: ``name``, ``namespace``,
             ``image`` (default: aer-dask of this version), ``n_workers`` (default: 0),
             ``resources`` and ``env`` of scheduler and workers, ``resource_timeout`` (seconds that
-            the operator has to act, default 60), ``asynchronous``, ``quiet`` and more.
+            the operator has to act, default 60), ``asynchronous``, ``quiet`` and more. Where
+            there is a cluster of that name it connects to it, and closing leaves it.
 
     Raises:
         ClusterError: if there is no operator, or the scheduler cannot start, with the reason.
-        ValueError: if the file is no DaskCluster.
+        ValueError: if the file is no DaskCluster, or the image has no JupyterLab.
     """
 
     namespace: str
     _custom_cluster_spec: Mapping[str, Any] | None
+    _starting: asyncio.Task[Any] | None = None
+    #: Whether a DaskCluster may be there because of this object.
+    _created = False
 
     def __init__(
-        self, custom_cluster_spec: str | Mapping[str, Any] | None = None, **options: Any
+        self,
+        custom_cluster_spec: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        spec = custom_cluster_spec
-        if isinstance(spec, str):
-            spec = yaml.safe_load(Path(spec).read_text())
-        if spec is not None and not (isinstance(spec, Mapping) and spec.get("kind") == _KIND):
+        spec = _checked(custom_cluster_spec)
+        if spec and (name := options.get("name")):
+            spec = _named(spec, name)
+        if options.get("jupyter") and not (spec or options.get("image")):
             raise ValueError(
-                f"custom_cluster_spec should be a {_KIND}, and is none: dask-kubernetes no longer "
-                "takes the Pod of a worker. values/worker-spec.yml is one to begin with."
+                "jupyter=True wants an image with JupyterLab for scheduler and workers: "
+                f"image='aer-dask-jupyter:{version('aer-dask')}'."
             )
-        super().__init__(custom_cluster_spec=spec, **options)  # type: ignore[call-arg]  # untyped
+        if options.get("asynchronous"):  # upstream would start a loop of its own
+            options.setdefault("loop", IOLoop.current())
+        # upstream's configuration says yes, also of a cluster that somebody else has made
+        self._close_others = bool(options.get("shutdown_on_close"))
+        try:
+            super().__init__(custom_cluster_spec=spec, **options)  # type: ignore[call-arg]
+        except KeyboardInterrupt:  # Dask cancels the start
+            if self._starting:
+                self.sync(self._stopped)
+            raise
 
     def __await__(self) -> Generator[Any, None, KubeCluster]:
         async def started() -> KubeCluster:
-            if self.status == Status.running:  # a client awaits it before it connects
-                versions.take_over()
-            else:
+            if self.status == Status.created:
                 await self._start()
+            elif self.status == Status.running:  # a client awaits it before it connects
+                versions.take_over()
             return self
 
         return started().__await__()
 
     async def _start(self) -> None:
-        api = await connect(self.namespace)
-        self.namespace = api.namespace
-        await super()._start()
+        self._starting = asyncio.current_task()
+        patience = max(_START, self._resource_timeout)
+        try:
+            api = await connect(self.namespace, remedy=_REMEDY)
+            self.namespace = api.namespace
+            async with asyncio.timeout(patience):
+                await super()._start()
+        except BaseException as error:
+            told = await self._sentence(error, patience)
+            await self._undo()
+            if told:
+                raise ClusterError(told) from error
+            raise
+
+    async def _stopped(self) -> None:
+        assert self._starting
+        await asyncio.wait([self._starting], timeout=_UNDO)
+
+    async def _undo(self) -> None:
+        """Take away what a start that has failed may have made."""
+        self.shutdown_on_close = False
+        try:
+            async with asyncio.timeout(_UNDO):
+                if self._created:
+                    cluster = await DaskCluster(self.name, namespace=self.namespace)
+                    self.shutdown_on_close = await cluster.exists()
+                await self._close()
+        except (kr8s.ServerError, kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
+            logger.warning("%s %s may be left in Kubernetes: %s", _KIND, self.name, error)
+
+    async def _sentence(self, error: BaseException, patience: float) -> str:
+        """Why it has not started; nothing where the error says so itself."""
+        scheduler = f"The scheduler of {self.name!r}"
+        match error:
+            case ClusterError():
+                told = ""
+            case SchedulerStartupError():
+                told = f"{scheduler} does not start; its log says: {error.args[-1]}"
+            case kr8s.ServerError() if (
+                error.response is not None and error.response.status_code == 404
+            ):
+                told = f"Kubernetes knows no {_KIND}. {_NO_OPERATOR}"
+            case kr8s.ServerError():
+                told = str(refusal(error, remedy=_REMEDY))
+            case TimeoutError():
+                told = f"{scheduler} is not there after {patience:g} s: {await self._trouble()}."
+            case OSError() | httpx.TransportError() | kr8s.APITimeoutError():
+                told = f"{scheduler} cannot be reached: {error or type(error).__name__}."
+            case _:
+                told = ""
+        return told
+
+    async def _trouble(self) -> str:
+        try:
+            found = troubles(await self._pods("scheduler"))
+        except ClusterError as refused:
+            return str(refused).rstrip(".")
+        return "; ".join(found) or "no pod of it has come, or it does not answer"
 
     async def _create_cluster(self) -> None:
         if not self._custom_cluster_spec:
             self._custom_cluster_spec = self._manifest()
-        patience = max(_START, self._resource_timeout)
-        try:
-            async with asyncio.timeout(patience):
-                await super()._create_cluster()
-        except kr8s.ServerError as error:
-            self.shutdown_on_close = False  # there is nothing to delete
-            await self._close()
-            if error.response is None or error.response.status_code != 404:
-                raise refusal(error) from error
-            raise ClusterError(f"Kubernetes knows no {_KIND}. {_NO_OPERATOR}") from error
-        except (TimeoutError, SchedulerStartupError) as error:
-            why = "; ".join(troubles(await self._pods("scheduler")))
-            await self._close()
-            raise ClusterError(
-                f"The scheduler of {self.name!r} has not started in {patience:g} s: {why}."
-                if why
-                else f"Nothing came of the {_KIND} {self.name!r}. {_NO_OPERATOR}"
-            ) from error
+        self._created = True
+        await super()._create_cluster()
+
+    async def _connect_cluster(self) -> None:
+        self.shutdown_on_close = self._close_others
+        await super()._connect_cluster()
 
     async def _wait_for_controller(self) -> None:
         """The operator has taken the cluster up.
@@ -132,23 +201,36 @@ class KubeCluster(WaitsForPods, OperatorCluster):
         Upstream waits for the phase "Running", over which the operator may write "Pending" when
         both come at once, and which then never comes again.
         """
-        async with asyncio.timeout(self._resource_timeout):
-            while True:
-                cluster = await DaskCluster.get(self.name, namespace=self.namespace)
-                if "phase" in cluster.raw.get("status", {}):
-                    return
-                await asyncio.sleep(_POLL)
+        end = time.monotonic() + self._resource_timeout
+        while time.monotonic() < end:
+            cluster = await DaskCluster.get(self.name, namespace=self.namespace)
+            if "phase" in cluster.raw.get("status", {}):
+                return
+            await asyncio.sleep(_POLL)
+        raise ClusterError(
+            f"Nobody has taken up the {_KIND} {self.name!r} in {self._resource_timeout:g} s. "
+            f"{_NO_OPERATOR}"
+        )
+
+    def close(self, timeout: float | None = _START) -> Any:
+        """Take the cluster away, if this object has made it.
+
+        Args:
+            timeout: seconds until Kubernetes has forgotten it.
+        """
+        closed = super().close(timeout)
+        if not self.called_from_running_loop:
+            self._loop_runner.stop()
+        return closed
 
     def _manifest(self) -> dict[str, Any]:
         """The DaskCluster of this object's arguments."""
-        made = default_manifest()
-        made["metadata"]["name"] = self.name
+        made = _named(default_manifest(), self.name)
         spec = made["spec"]
         spec["idleTimeout"] = self.idle_timeout or 0
         spec["worker"] = self._group(self.n_workers)
         scheduler = spec["scheduler"]
         scheduler["service"]["type"] = self.scheduler_service_type
-        scheduler["service"]["selector"]["dask.org/cluster-name"] = self.name
         (container,) = scheduler["spec"]["containers"]
         _fill(container, self.image, self.resources, self.env)
         if self.jupyter:
@@ -180,9 +262,31 @@ class KubeCluster(WaitsForPods, OperatorCluster):
 
     async def _pods(self, component: str) -> list[Pod]:
         labels = {"dask.org/cluster-name": self.name, "dask.org/component": component}
-        async with answers():
+        async with answers(_REMEDY):
             found = kr8s.asyncio.get("pods", namespace=self.namespace, label_selector=labels)
             return [pod async for pod in found]
+
+
+def _checked(spec: str | os.PathLike[str] | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The DaskCluster that was given, read from its file if need be."""
+    if isinstance(spec, str | os.PathLike):
+        spec = yaml.safe_load(Path(spec).read_text())
+    elif spec is None:
+        return None
+    if not (isinstance(spec, Mapping) and spec.get("kind") == _KIND):
+        raise ValueError(
+            f"custom_cluster_spec should be a {_KIND}, and is none: dask-kubernetes no longer "
+            "takes the Pod of a worker. values/worker-spec.yml is one to begin with."
+        )
+    return spec
+
+
+def _named(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The same DaskCluster by another name, by which its Service selects the scheduler's pod."""
+    made = copy.deepcopy(dict(spec))
+    made["metadata"]["name"] = name
+    made["spec"]["scheduler"]["service"]["selector"]["dask.org/cluster-name"] = name
+    return made
 
 
 def default_manifest() -> dict[str, Any]:
