@@ -6,11 +6,14 @@ import asyncio
 import json
 import socket
 
+import httpx
+import kr8s
 import pytest
 
 from aer_dask import ClusterError, HelmCluster
 from aer_dask.__main__ import main
 from aer_dask.clusters import kubernetes
+from aer_dask.clusters.settings import OWN_RELEASE
 
 
 def kubeconfig(folder, server="https://127.0.0.1:1"):
@@ -58,6 +61,26 @@ def test_releases_are_listed_where_a_loop_runs_too(tmp_path):
 
     with pytest.raises(ClusterError, match="does not say how to reach a cluster"):
         asyncio.run(in_a_notebook())
+
+
+def test_a_notebook_that_is_refused_is_told_which_value_of_the_chart_allows_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv(OWN_RELEASE, "aer")
+    with pytest.raises(ClusterError, match=r"no account .* jupyter\.rbac\.scaling=true"):
+        HelmCluster("aer", namespace="there", kubeconfig=str(tmp_path / "none"))
+
+    async def asked(remedy):
+        await kubernetes.connect(kubeconfig=str(tmp_path / "none"), remedy=remedy)
+
+    async def refused(remedy):
+        async with kubernetes.answers(remedy):
+            raise kr8s.ServerError("pods is forbidden", response=httpx.Response(403))
+
+    for each in (asked, refused):
+        with pytest.raises(ClusterError, match=r"Set another value\.") as told:
+            asyncio.run(each("Set another value."))
+        assert "scaling" not in str(told.value)
 
 
 def test_the_command_line_ends_with_a_sentence(tmp_path, monkeypatch):

@@ -18,15 +18,25 @@ from .settings import OWN_RELEASE
 
 #: Where a pod with an account finds its namespace; other processes have no such file.
 INSIDE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+#: What a notebook's user is told to change, where nothing else is said.
 _SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
 #: Seconds that the API server has for an answer.
 ANSWER = 30.0
 
 
 async def connect(
-    namespace: str | None = None, context: str | None = None, kubeconfig: str | None = None
+    namespace: str | None = None,
+    context: str | None = None,
+    kubeconfig: str | None = None,
+    remedy: str = _SCALING,
 ) -> Any:
     """The API server of a kube context.
+
+    Args:
+        namespace: default that of the context.
+        context: of the kubeconfig; default the current one.
+        kubeconfig: path; default ``$KUBECONFIG``, else ``~/.kube/config``.
+        remedy: the sentence that says in a notebook which value of the chart allows it.
 
     Raises:
         ClusterError: if there is none, or it cannot be reached.
@@ -34,7 +44,7 @@ async def connect(
     if namespace is None and context is None and INSIDE.exists():
         namespace = INSIDE.read_text()
     try:
-        async with answers():
+        async with answers(remedy):
             # kr8s.asyncio.api would give the one that was made before, of whatever context
             return await kr8s.asyncio.Api(
                 namespace=namespace, context=context, kubeconfig=kubeconfig, bypass_factory=True
@@ -42,7 +52,7 @@ async def connect(
     except (ValueError, KeyError) as error:
         if OWN_RELEASE in os.environ:
             raise ClusterError(
-                f"This notebook has no account at the API server. {_SCALING}"
+                f"This notebook has no account at the API server. {remedy}"
             ) from error
         at = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         named = f"context {context!r}" if context else "a cluster"
@@ -53,13 +63,13 @@ async def connect(
 
 
 @asynccontextmanager
-async def answers() -> AsyncIterator[None]:
-    """What the API server refuses, in a sentence."""
+async def answers(remedy: str = _SCALING) -> AsyncIterator[None]:
+    """What the API server refuses, in a sentence; ``remedy`` as of :func:`connect`."""
     try:
         async with asyncio.timeout(ANSWER):
             yield
     except kr8s.ServerError as error:
-        raise refusal(error) from error
+        raise refusal(error, remedy) from error
     except (kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
         raise ClusterError(
             f"The API server of Kubernetes cannot be reached: {error or type(error).__name__}. "
@@ -67,12 +77,12 @@ async def answers() -> AsyncIterator[None]:
         ) from error
 
 
-def refusal(error: kr8s.ServerError) -> ClusterError:
-    """What the API server says, in a sentence."""
+def refusal(error: kr8s.ServerError, remedy: str = _SCALING) -> ClusterError:
+    """What the API server says, in a sentence; ``remedy`` as of :func:`connect`."""
     if error.response is None or error.response.status_code != 403:
         return ClusterError(f"The API server of Kubernetes says: {error}")
     ask = "Ask whoever looks after the cluster for a Role with that."
-    return ClusterError(f"{error}. {_SCALING if OWN_RELEASE in os.environ else ask}")
+    return ClusterError(f"{error}. {remedy if OWN_RELEASE in os.environ else ask}")
 
 
 def troubles(pods: Iterable[Pod]) -> list[str]:
