@@ -77,7 +77,7 @@ def _smoke_test(words: argparse.Namespace) -> None:
     from . import smoke  # imports Qiskit
 
     with _cluster(words) as cluster, Client(cluster) as client:
-        smoke.run(client, list(smoke.CHECKS))
+        smoke.run(client, list(smoke.CHECKS), words.timeout)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,9 +21,11 @@ import qiskit_aer
 from distributed import Client, get_task_stream
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
+from qiskit.exceptions import QiskitError
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from .clusters.embedded import EmbeddedCluster
+from .errors import AerDaskError
 from .simulator import AerSimulator
 from .testing import differences
 from .versions import installed
@@ -63,38 +65,50 @@ def connected(scheduler: str | None) -> Iterator[Client]:
             yield stack.enter_context(Client(embedded, timeout=PATIENCE))
 
 
-def run(client: Client, checks: list[str]) -> None:
+def run(client: Client, checks: list[str], timeout: float = PATIENCE) -> None:
     """Run checks by name, once two workers are there.
+
+    Args:
+        client: of the cluster.
+        checks: which of :data:`CHECKS`.
+        timeout: seconds that the workers have to come, and then each run.
 
     Raises:
         SystemExit: with a sentence, if one fails.
     """
-    client.wait_for_workers(LEAST_WORKERS, timeout=PATIENCE)
-    print("versions:", ", ".join(f"{name} {found}" for name, found in installed().items()))
-    for name in checks:
-        print(f"== {name}", flush=True)
-        CHECKS[name](client)
+    try:
+        client.wait_for_workers(LEAST_WORKERS, timeout=timeout)
+        print("versions:", ", ".join(f"{name} {found}" for name, found in installed().items()))
+        for name in checks:
+            print(f"== {name}", flush=True)
+            CHECKS[name](client, timeout)
+    except QiskitError as error:  # whose str() is in quotes
+        raise SystemExit(f"FAILED: {error.message}") from error
+    except (AerDaskError, OSError) as error:
+        raise SystemExit(f"FAILED: {error}") from error
 
 
-def timed_mean(client: Client, workers: list[str] | None = None) -> tuple[float, float]:
+def timed_mean(
+    client: Client, timeout: float, workers: list[str] | None = None
+) -> tuple[float, float]:
     """The mean, and the seconds it took, on all workers or on some."""
     ones = da.ones((1000, 1000, 1000), chunks=(100, 500, 500))
     started = time.perf_counter()
-    mean = float(client.compute(ones.mean(), workers=workers).result())
+    mean = float(client.compute(ones.mean(), workers=workers).result(timeout))
     return mean, time.perf_counter() - started
 
 
-def array_mean(client: Client) -> None:
+def array_mean(client: Client, timeout: float) -> None:
     """The mean of a dask array of 1000 x 1000 x 1000 ones is 1.0, computed by workers.
 
     All workers compute it, and then one of them alone, for the speed-up.
     """
-    timed_mean(client)  # not counted: the workers still import what it takes
+    timed_mean(client, timeout)  # not counted: the workers still import what it takes
     with get_task_stream(client) as stream:
-        mean, seconds = timed_mean(client)
+        mean, seconds = timed_mean(client, timeout)
     used = by_worker(stream)
     first = list(client.scheduler_info(n_workers=1)["workers"])
-    _, alone = timed_mean(client, first)
+    _, alone = timed_mean(client, timeout, first)
     rows: list[tuple[str, ...]] = [
         ("check", "workers used", "tasks per worker", "seconds", "one worker", "speed-up", "mean"),
         (
@@ -135,13 +149,13 @@ def workloads() -> dict[str, tuple[list[QuantumCircuit], dict[str, Any]]]:
 
 
 def seconds_of_one_worker(
-    client: Client, circuits: list[QuantumCircuit], settings: dict[str, Any]
+    client: Client, circuits: list[QuantumCircuit], settings: dict[str, Any], timeout: float
 ) -> float:
     """How long the same run takes on one of the workers."""
     first = next(iter(client.scheduler_info(n_workers=1)["workers"]))
     backend = AerSimulator(executor=client.get_executor(workers=first))
     started = time.perf_counter()
-    backend.run(circuits, **OPTIONS, **settings).result()
+    backend.run(circuits, **OPTIONS, **settings).result(timeout)
     return time.perf_counter() - started
 
 
@@ -154,7 +168,7 @@ def blas() -> str:
     return "unknown"
 
 
-def aer_parallel(client: Client) -> None:
+def aer_parallel(client: Client, timeout: float) -> None:
     """Circuits given to AerSimulator(executor=...) run on workers, with plain Aer's bits.
 
     Noisy and ideal circuits go through the cluster, through one worker of it alone for the
@@ -165,15 +179,15 @@ def aer_parallel(client: Client) -> None:
         ("check", "workers used", "tasks per worker", "seconds", "one worker", "speed-up", "bits")
     ]
     failures = []
-    AerSimulator(executor=client).run(volume(2, 1), shots=1).result(PATIENCE)  # warm up
+    AerSimulator(executor=client).run(volume(2, 1), shots=1).result(timeout)  # warm up
     for name, (circuits, settings) in workloads().items():
         started = time.perf_counter()
         with get_task_stream(client) as stream:
             job = AerSimulator(executor=client).run(circuits, **OPTIONS, **settings)
-            result = job.result(PATIENCE)
+            result = job.result(timeout)
         seconds = time.perf_counter() - started
         used = by_worker(stream, f"aer-{job.job_id()}")
-        alone = seconds_of_one_worker(client, circuits, settings)
+        alone = seconds_of_one_worker(client, circuits, settings, timeout)
         plain = qiskit_aer.AerSimulator().run(circuits, **OPTIONS, **settings).result()
         wrong = differences(result, plain)
         rows.append((name, str(len(used)), " ".join(map(str, used.values())), f"{seconds:.2f}",

@@ -101,6 +101,38 @@ def test_a_child_killed_for_lack_of_memory_is_counted_as_that(
     assert counts(children) == {"tasks lost": 1, "children_died memory": 1}
 
 
+def test_an_idle_child_killed_for_lack_of_memory_is_counted_as_that(
+    children, task, monkeypatch, tmp_path
+):
+    events = tmp_path / "memory.events"
+    events.write_text("oom 0\noom_kill 0\n")
+    monkeypatch.setattr(child, "_MEMORY_EVENTS", (events,))
+    children.configure(1, None, 1)
+    events.write_text("oom 1\noom_kill 1\n")
+    children._idle[0]._process.kill()
+    children._idle[0]._process.wait()
+    children.run("next", *task)
+    found = counts(children)
+    assert found["tasks done"] == 1
+    assert {name for name in found if "died" in name} == {"children_died memory"}
+
+
+def test_an_answer_that_cannot_be_read_is_counted_as_a_task_that_failed(children, task):
+    with pytest.raises(AttributeError, match="Theirs"):
+        children.run("bad", codec.encode(Unreadable()), task[1])
+    assert counts(children) == {"tasks failed": 1}
+
+
+@pytest.mark.parametrize(("task_waits", "expected"), [(False, {}), (True, {"tasks lost": 1})])
+def test_a_child_that_cannot_be_started_loses_a_task_only_where_there_is_one(
+    children, task, monkeypatch, task_waits, expected
+):
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    with pytest.raises(WorkerLostError, match="could be started"):
+        children.run("first", *task) if task_waits else children.configure(1, None, 1)
+    assert counts(children) == expected
+
+
 def test_circuits_that_aer_refuses_are_not_counted_as_simulated(children):
     backend = plain(method="stabilizer")
     run = compiled_run(backend, [assemble(backend, [volume(4), bell()], None, {"shots": 10})])
@@ -144,6 +176,17 @@ class Hostile:
     def __reduce__(self):
         code = (
             "class Local(Exception):\n    def __reduce__(self): raise TypeError\nraise Local('why')"
+        )
+        return exec, (code,)
+
+
+class Unreadable:
+    """Raises, when it is unpickled, an exception that only that process can unpickle again."""
+
+    def __reduce__(self):
+        code = (
+            "import builtins\nclass Theirs(Exception): __module__ = 'builtins'\n"
+            "builtins.Theirs = Theirs\nraise Theirs"
         )
         return exec, (code,)
 

@@ -188,9 +188,13 @@ class HelmCluster(WaitsForPods):
         while True:
             await super()._watch_worker_status(comm)
             told = asyncio.create_task(self._tell_why_away())
-            while (next_comm := await self._subscribed()) is None and self.status == Status.running:
-                await asyncio.sleep(_POLL)
-            told.cancel()
+            try:
+                next_comm = await self._subscribed()
+                while next_comm is None and self.status == Status.running:
+                    await asyncio.sleep(_POLL)
+                    next_comm = await self._subscribed()
+            finally:
+                told.cancel()
             if self.status != Status.running:
                 if next_comm:
                     next_comm.abort()
@@ -204,6 +208,8 @@ class HelmCluster(WaitsForPods):
             why = "; ".join(await release.troubles("scheduler")) or await release.whereabouts()
         except ClusterError as refused:
             why = str(refused).rstrip(".")
+        except Exception as error:  # noqa: BLE001 (nobody waits for this task)
+            why = f"{type(error).__name__}: {error}"
         self._log(
             f"The scheduler of release {self.name!r} has been away for {_AWAY:g} s: {why}. "
             "A running job goes on when there is one again, and gives up after 5 minutes without."

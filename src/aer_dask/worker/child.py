@@ -98,6 +98,7 @@ class Child:
     def __init__(self, environment: dict[str, str]) -> None:
         #: Whether somebody here has ended it.
         self.was_killed = False
+        self._kills = _memory_kills()  # before it, or before its task
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 (a module of this package)
@@ -133,7 +134,7 @@ class Child:
             OutOfMemoryError: if the child dies meanwhile, killed for lack of memory.
             WorkerLostError: if it dies of something else.
         """
-        kills = _memory_kills()
+        self._kills = _memory_kills()
         try:
             self._connection.send((task, shared, limits))
             while unwanted and not self._connection.poll(_INTERVAL):
@@ -146,7 +147,7 @@ class Child:
             size, work = value
             return self._receive(size), work
         except (EOFError, OSError) as error:
-            raise self._loss(kills) from error
+            raise self._loss() from error
 
     def _receive(self, size: int) -> bytearray:
         """The bytes that come in chunks, each put where it belongs."""
@@ -162,7 +163,9 @@ class Child:
 
     def cause_of_death(self) -> str:
         """How the process has died, as :mod:`aer_dask.worker.metrics` calls it."""
-        return "killed" if self._process.wait() == -signal.SIGKILL else "crashed"
+        if self._process.wait() != -signal.SIGKILL:
+            return "crashed"
+        return "memory" if _memory_kills() > self._kills else "killed"
 
     def close(self) -> None:
         """End the process and forget it."""
@@ -170,12 +173,12 @@ class Child:
         self._process.wait()
         self._connection.close()
 
-    def _loss(self, kills_before: int) -> WorkerLostError:
-        status = self._process.wait()
+    def _loss(self) -> WorkerLostError:
+        status, cause = self._process.wait(), self.cause_of_death()
         gone = "The process that simulated this task is gone:"
-        if status == -signal.SIGKILL and _memory_kills() > kills_before:
+        if cause == "memory":
             return OutOfMemoryError(f"{gone} it was killed for lack of memory.")
-        if status == -signal.SIGKILL:
+        if cause == "killed":
             return WorkerLostError(f"{gone} it was killed; if nobody did, it was out of memory.")
         if status < 0:
             return WorkerLostError(f"{gone} it died of {signal.Signals(-status).name}.")
@@ -254,10 +257,16 @@ class Children:
             answer = child.run(task, shared, self._limits(memory), unwanted)
         except OutOfMemoryError as error:
             alone = len(self._running) == 1
-            self._drop(key, child, "memory")
+            self._lose(key, child, "memory")
             raise OutOfMemoryError(str(error), self.memory, alone) from error
+        except WorkerLostError:
+            self._lose(key, child, child.cause_of_death())
+            raise
+        except Exception:  # its answer cannot be taken in
+            self._drop(key, child, "failed")
+            raise
         except BaseException:
-            self._drop(key, child)
+            self._drop(key, child, "cancelled")
             raise
         self._keep(key, child)
         if isinstance(answer, Exception):
@@ -302,7 +311,11 @@ class Children:
                 self.tally.add("children_died", child.cause_of_death())
                 child.close()
             else:
-                child = self._new_child()
+                try:
+                    child = self._new_child()
+                except WorkerLostError:
+                    self.tally.add("tasks", "lost")
+                    raise
             self._running[key] = child
         return child
 
@@ -311,15 +324,19 @@ class Children:
             del self._running[key]
             self._idle.append(child)
 
-    def _drop(self, key: str, child: Child, cause: str = "") -> None:
-        """Forget a child that was left or ended in the middle of a task, or has died of it."""
+    def _lose(self, key: str, child: Child, cause: str) -> None:
+        """Forget a child that has died of its task, or was ended because of it."""
+        if child.was_killed:
+            self._drop(key, child, "cancelled")
+        else:
+            self.tally.add("children_died", cause)
+            self._drop(key, child, "lost")
+
+    def _drop(self, key: str, child: Child, outcome: str) -> None:
+        """Forget a child that was left or ended in the middle of a task."""
         with self._lock:
             del self._running[key]
-        if child.was_killed or child.alive():
-            self.tally.add("tasks", "cancelled")
-        else:
-            self.tally.add("tasks", "lost")
-            self.tally.add("children_died", cause or child.cause_of_death())
+        self.tally.add("tasks", outcome)
         child.close()
 
     def _new_child(self) -> Child:
@@ -328,7 +345,6 @@ class Children:
         try:
             return self._starter.start(lambda: Child(limit))
         except OSError as error:
-            self.tally.add("tasks", "lost")
             raise WorkerLostError(
                 f"No process to simulate in could be started: {error}."
             ) from error
