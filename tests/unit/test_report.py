@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from distributed.core import Status
-from distributed.scheduler import TaskState, WorkerState
+from distributed.scheduler import TaskGroup, TaskPrefix, TaskState, WorkerState
 
 from aer_dask import AerSimulator
 from aer_dask.errors import OutOfMemoryError, WorkerLostError
@@ -116,7 +116,8 @@ def worker_of(threads, **resources):
 
 def given(key, priority, **asked):
     """A task of a scheduler's."""
-    task = TaskState(key, None, "processing", None, validate=False)
+    group = TaskGroup("aer", TaskPrefix("aer"))
+    task = TaskState(key, None, "processing", group, validate=False)
     task.priority, task.resource_restrictions = (priority,), asked
     return task
 
@@ -129,7 +130,7 @@ def test_a_worker_has_begun_what_its_threads_and_resources_allow_first_what_it_s
     assert begun(worker, tasks) == [2, 0]
     # what asks for nothing passes those that wait, what asks for a little does not
     assert begun(worker, [*tasks, given(4, 4, aer=1.0), given(5, 5)]) == [2, 0, 5]
-    assert begun(worker, [given(i, -i) for i in range(9)]) == [8, 7, 6]
+    assert begun(worker, [given(i, -i) for i in range(3, 9)]) == [8, 7, 6]
     assert begun(worker_of(2), tasks) == []
 
 
