@@ -20,10 +20,11 @@ from .test_recovery import MIB, wide
 
 @pytest.fixture(scope="module")
 def one_worker():
-    """A cluster of one worker, "wide": two threads, and memory for one of :data:`LARGE`."""
+    """A cluster of one worker, "wide": two threads, one GPU, memory for one of :data:`LARGE`."""
     cluster = Cluster()
     try:
-        cluster.add_worker("wide", "--nthreads", "2", "--memory-limit", str(900 * MIB))
+        cluster.add_worker("wide", "--nthreads", "2", "--memory-limit", str(900 * MIB),
+                           "--resources", "GPU=1")  # fmt: skip
         yield cluster
     finally:
         cluster.close()
@@ -108,15 +109,19 @@ def test_a_job_says_that_no_worker_has_the_resource_that_it_waits_for(client):
     job.cancel()
 
 
-def test_a_job_says_that_it_waits_for_memory_that_no_worker_has_free(one_worker):
+def test_a_job_says_that_it_waits_for_memory_or_a_resource_that_no_worker_has_free(one_worker):
     backend = AerSimulator(executor=one_worker.client, method="statevector")
-    other = backend.run(LARGE, **LONG)
+    with_gpu = one_worker.client.get_executor(resources={"GPU": 1})
+    other = AerSimulator(executor=with_gpu, method="statevector").run(LARGE, **LONG)
     wait_until(lambda: one_worker.runs("wide"), "the other one runs")
     job = backend.run(LARGE, shots=10)
     wait_until(lambda: job.report().waits_for == "0.3 GiB that no worker has free", "it says so")
+    small = AerSimulator(executor=with_gpu).run(bell())
+    wait_until(lambda: small.report().waits_for == "1 GPU that no worker has free", "it says so")
     assert other.report().waits_for == ""
     other.cancel()
     assert job.result(60).success
+    assert small.result(60).success
 
 
 def test_nobody_waits_beyond_the_timeout_for_a_scheduler_that_hangs(one_worker, monkeypatch):
