@@ -121,7 +121,11 @@ def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost
     wait_until(lambda: job.progress().done or job.status() is JobStatus.ERROR, "bell is done")
     assert job.status() is JobStatus.RUNNING
     wait_until(lambda: "A task waits for a worker with" in caplog.text, "it says so")
-    assert job.report().waits_for == "a worker with 0.3 GiB for simulations; there is none"
+    report = job.report()
+    assert report.waits_for == "a worker with 0.3 GiB for simulations; there is none"
+    assert report.repeats == ()
+    assert {resent.why[:21] for resent in report.resent} == {"Dask has cancelled it"}
+    assert not any(run.repeat for run in report.runs), "nobody knows that it had begun"
     cluster.add_worker("successor", "--memory-limit", str(1200 * MIB))
     alone = plain().run([circuit, bell()], **options).result()
     assert differences(job.result(timeout=120), alone) == []

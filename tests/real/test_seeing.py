@@ -2,16 +2,37 @@
 
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from aer_dask import AerSimulator
+from aer_dask.jobs import driver
+from aer_dask.jobs.errors import JobTimeoutError
 from tests.circuits import bell, pauli_noise
 from tests.waiting import wait_until
 
 from .processes import Cluster, simulations
 from .runs import start_run
 from .test_recovery import MIB, wide
+
+
+@pytest.fixture(scope="module")
+def one_worker():
+    """A cluster of one worker, "wide": two threads, one GPU, memory for one of :data:`LARGE`."""
+    cluster = Cluster()
+    try:
+        cluster.add_worker("wide", "--nthreads", "2", "--memory-limit", str(900 * MIB),
+                           "--resources", "GPU=1")  # fmt: skip
+        yield cluster
+    finally:
+        cluster.close()
+
+
+#: A circuit of 0.3 GiB, and what makes it run for minutes.
+LARGE = wide(24)
+LONG = {"shots": 100_000, "max_shot_size": 100_000, "noise_model": pauli_noise()}
 
 
 def is_busy(worker):
@@ -80,19 +101,57 @@ def test_a_job_behind_another_one_says_that_the_workers_are_busy(client):
     assert job.report().waits_for == ""
 
 
-def test_a_job_says_that_it_waits_for_memory_that_no_worker_has_free():
-    cluster = Cluster()
-    try:
-        cluster.add_worker("wide", "--nthreads", "2", "--memory-limit", str(900 * MIB))
-        backend = AerSimulator(executor=cluster.client, method="statevector")
-        other = backend.run(wide(24), shots=100_000, noise_model=pauli_noise())
-        wait_until(lambda: cluster.runs("wide"), "the other one runs")
-        job = backend.run(wide(24), shots=10)
-        wait_until(
-            lambda: job.report().waits_for == "0.3 GiB that no worker has free", "it says so"
-        )
-        assert other.report().waits_for == ""
-        other.cancel()
-        assert job.result(60).success
-    finally:
-        cluster.close()
+def test_a_job_says_that_no_worker_has_the_resource_that_it_waits_for(client):
+    executor = client.get_executor(resources={"GPU": 1, "licence": 0.5})
+    job = AerSimulator(executor=executor).run(bell())
+    missing = "a worker with the resource 1 GPU and 0.5 licence; there is none"
+    wait_until(lambda: job.report().waits_for == missing, "it says so")
+    job.cancel()
+
+
+def test_a_job_says_that_it_waits_for_memory_or_a_resource_that_no_worker_has_free(one_worker):
+    backend = AerSimulator(executor=one_worker.client, method="statevector")
+    with_gpu = one_worker.client.get_executor(resources={"GPU": 1})
+    other = AerSimulator(executor=with_gpu, method="statevector").run(LARGE, **LONG)
+    wait_until(lambda: one_worker.runs("wide"), "the other one runs")
+    job = backend.run(LARGE, shots=10)
+    wait_until(lambda: job.report().waits_for == "0.3 GiB that no worker has free", "it says so")
+    small = AerSimulator(executor=with_gpu).run(bell())
+    wait_until(lambda: small.report().waits_for == "1 GPU that no worker has free", "it says so")
+    assert other.report().waits_for == ""
+    other.cancel()
+    assert job.result(60).success
+    assert small.result(60).success
+
+
+def test_nobody_waits_beyond_the_timeout_for_a_scheduler_that_hangs(one_worker, monkeypatch):
+    monkeypatch.setattr(driver, "_ANSWER", 1.0)
+    job = AerSimulator(executor=one_worker.client, method="statevector").run(LARGE, **LONG)
+    wait_until(lambda: one_worker.runs("wide"), "it runs")
+    with ThreadPoolExecutor() as threads:
+        one_worker.scheduler.send_signal(signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            waiting = threads.submit(job.result, timeout=1.5, progress=True)
+            with pytest.raises(JobTimeoutError, match=r"No result after 1\.5 s: 0 of 1 tasks"):
+                raise waiting.exception(timeout=20)
+            assert 1.5 <= time.monotonic() - started < 5
+            asked = threads.submit(job.report)
+            assert asked.result(timeout=20).waits_for == "the scheduler does not answer"
+        finally:
+            one_worker.scheduler.send_signal(signal.SIGCONT)
+    assert job.report().waits_for == "", "it runs, and the scheduler answers again"
+    job.cancel()
+
+
+def test_of_the_tasks_of_a_dead_worker_only_those_that_had_begun_are_repeats(one_worker):
+    backend = AerSimulator(executor=one_worker.client, method="statevector")
+    job = backend.run([LARGE] * 6, max_job_size=1, **LONG)
+    wait_until(
+        lambda: sum(map(len, one_worker.client.processing().values())) == 6, "it has been given all"
+    )
+    wait_until(lambda: job.report().waits_for == "", "one of them runs")
+    one_worker.kill_worker("wide")
+    wait_until(lambda: job.report().repeats, "the loss is known")
+    assert [(repeat.task, repeat.worker) for repeat in job.report().repeats] == [(0, "wide")]
+    job.cancel()

@@ -5,18 +5,22 @@ import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from distributed.core import Status
+from distributed.scheduler import TaskGroup, TaskPrefix, TaskState, WorkerState
 
 from aer_dask import AerSimulator
 from aer_dask.errors import OutOfMemoryError, WorkerLostError
-from aer_dask.executors.base import LostWorker
-from aer_dask.executors.shared_store import LOST, SharedStore
+from aer_dask.executors.base import LostWorker, Outlook
+from aer_dask.executors.shared_store import LOST, SharedStore, begun
 from aer_dask.jobs.driver import Driver
+from aer_dask.jobs.errors import JobTimeoutError
 from aer_dask.jobs.plot import plot
-from aer_dask.jobs.record import Loss
-from aer_dask.jobs.report import JobReport, Repeat, TaskRun, busy, lost_with_workers
+from aer_dask.jobs.record import Loss, Ran
+from aer_dask.jobs.report import JobReport, Repeat, TaskRun, busy, lost_with_workers, report
 from aer_dask.worker.trace import Trace, split, traced
 from tests.circuits import bell, volume
 
@@ -41,6 +45,7 @@ def made(**numbers):
         "bytes_sent": 1000, "shared_bytes": 10, "bytes_received": 2000,
         "repeats": (Repeat(1, "It <died>.", "a", 102.0),
                     Repeat(2, "The worker was lost.", "b", 103.0)),
+        "resent": (),
         "runs": (TaskRun(0, "b", 100.0, 101.0), TaskRun(1, "a", 100.0, 102.0, lost=True),
                  TaskRun(1, "a", 102.5, 104.0, repeat=True)),
         **numbers,
@@ -79,14 +84,16 @@ def test_busy_is_the_share_of_the_time_of_those_that_ran_something():
 def test_a_scheduler_tells_of_our_tasks_that_died_with_a_worker():
     told = []
 
-    class Scheduler:
+    class Scheduler(SimpleNamespace):
         def log_event(self, topic, message):
             told.append((topic, message))
 
     store = SharedStore()
-    store._scheduler, store._names = Scheduler(), {"tcp://a:1": "a"}
+    tasks = {key: given(key, i) for i, key in enumerate([("x", 2), "aer-1", "aer-3", "y"])}
+    store._scheduler, store._workers = Scheduler(tasks=tasks), {"tcp://a:1": worker_of(2)}
     lost = {"action": "remove-worker", "worker": "tcp://a:1", "expected": False,
-            "processing-tasks": {"aer-1", ("x", 2)}, "lost-computed-tasks": {"aer-2"}}  # fmt: skip
+            "lost-computed-tasks": {"aer-2"},
+            "processing-tasks": {"aer-1", "aer-3", ("x", 2)}}  # fmt: skip
     store.log_event("tcp://a:1", lost)
     store.log_event("all", {**lost, "expected": True})
     store.log_event("all", {**lost, "processing-tasks": {"y"}, "lost-computed-tasks": set()})
@@ -95,7 +102,36 @@ def test_a_scheduler_tells_of_our_tasks_that_died_with_a_worker():
     store.log_event("all", lost)
     ((topic, message),) = told
     assert (topic, message["worker"]) == (LOST, "a")
-    assert sorted(message["keys"]) == ["aer-1", "aer-2"]
+    assert sorted(message["keys"]) == ["aer-1", "aer-2"], "there was no thread for the third one"
+
+
+def worker_of(threads, **resources):
+    """What a scheduler knows of a worker."""
+    worker = WorkerState(address="tcp://a:1", pid=1, name="a", nthreads=threads, memory_limit=0,
+                         local_directory="", nanny="", server_id="", status=Status.running,
+                         services={}, versions={}, extra={})  # fmt: skip
+    worker.resources.update(resources)
+    return worker
+
+
+def given(key, priority, **asked):
+    """A task of a scheduler's."""
+    group = TaskGroup("aer", TaskPrefix("aer"))
+    task = TaskState(key, None, "processing", group, validate=False)
+    task.priority, task.resource_restrictions = (priority,), asked
+    return task
+
+
+def test_a_worker_has_begun_what_its_threads_and_resources_allow_first_what_it_said_last():
+    worker = worker_of(3, aer=10.0)
+    tasks = [given(i, i, aer=4.0) for i in range(4)]
+    assert begun(worker, tasks[::-1]) == [0, 1]
+    worker.executing = {tasks[2]: 0.5, given("ended", 0): 1.0}
+    assert begun(worker, tasks) == [2, 0]
+    # what asks for nothing passes those that wait, what asks for a little does not
+    assert begun(worker, [*tasks, given(4, 4, aer=1.0), given(5, 5)]) == [2, 0, 5]
+    assert begun(worker, [given(i, -i) for i in range(3, 9)]) == [8, 7, 6]
+    assert begun(worker_of(2), tasks) == []
 
 
 def test_the_last_loss_of_a_task_that_the_executor_gives_up_counts_once():
@@ -104,6 +140,26 @@ def test_the_last_loss_of_a_task_that_the_executor_gives_up_counts_once():
     lost = [Loss(0, 1, "Dask has given it up.")]
     found = [(loss.task, loss.worker) for loss in lost_with_workers(driver, lost)]
     assert found == [(0, "w0"), (0, "w0"), (0, "w1"), (1, "w1"), (2, "w2")]
+
+
+def test_what_may_never_have_begun_is_sent_again_and_no_repeat():
+    class Dispatcher(SimpleNamespace):
+        def outlook(self, futures, timeout):
+            return Outlook(1)
+
+    driver = Driver(None, Dispatcher(lost_workers=lambda prefix: []), "j")
+    run = SimpleNamespace(experiments=[], shared=b"")
+    trace = Trace("w", 1, 1.0, 2.0)
+    driver.record.lost = [Loss(0, 1, "Dask has cancelled it.", begun=False),
+                          Loss(1, 1, "Dask has cancelled it.", begun=False),
+                          Loss(1, 2, "It died.", trace)]  # fmt: skip
+    driver.record.ran = [Ran(0, 2, trace), Ran(1, 3, trace)]
+    driver.plan = SimpleNamespace(tasks=[None, None])
+    numbers = report(run, driver, "running")
+    assert [(repeat.task, repeat.why) for repeat in numbers.repeats] == [(1, "It died.")]
+    assert [repeat.task for repeat in numbers.resent] == [0, 1]
+    assert [(run.task, run.lost) for run in numbers.runs if run.repeat] == [(1, False)]
+    assert re.search(r"^resent +2, .*\n +2 times: Dask has", str(numbers), re.MULTILINE)
 
 
 def test_a_report_is_a_table_in_a_terminal_and_in_a_notebook():
@@ -139,6 +195,16 @@ def test_a_plot_has_a_row_for_each_worker_and_a_colour_for_each_kind_of_run():
     assert mark.get_xydata().tolist() == [[3.0, 1.0]]
     assert ax.get_xlabel() == "seconds since the first task began"
     assert plot(made(), ax) is ax
+    matplotlib.pyplot.close("all")
+
+
+def test_a_plot_without_any_run_begins_where_a_worker_was_lost_first():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    repeats = tuple(Repeat(i, "The worker was lost.", "b", 1.7e9 + i) for i in range(2))
+    ax = plot(made(workers=(), runs=(), repeats=repeats, busy=None))
+    assert [mark.get_xdata().tolist() for mark in ax.lines] == [[0.0, 1.0]]
+    assert ax.get_xlabel() == "seconds since a worker was lost first"
     matplotlib.pyplot.close("all")
 
 
@@ -187,6 +253,11 @@ def test_a_pool_that_does_other_work_is_what_a_job_waits_for():
         try:
             job = AerSimulator(executor=pool).run(bell())
             assert job.report().waits_for == "the executor is busy with other work"
+            for wait in job.result, partial(job.result, progress=True), job.worker_results:
+                with pytest.raises(JobTimeoutError, match=r"^'?No result after 0\.03 s: 0 of 1"):
+                    wait(timeout=0.03)
+            with pytest.raises(JobTimeoutError, match=r"^'?No result after 0\.03 s: 0 of 1"):
+                next(job.as_completed(timeout=0.03))
         finally:
             free.set()
         assert job.result(60).success

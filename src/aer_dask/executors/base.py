@@ -30,11 +30,12 @@ class Lost:
     """How a task ends through no fault of its own: it is sent again.
 
     ``deaths`` is how many processes have died of it, or may have; the loss of a connection is
-    nobody's fault.
+    nobody's fault. ``begun`` is False where nobody knows whether it had begun.
     """
 
     cause: BaseException
     deaths: int = 0
+    begun: bool = True
 
     @property
     def trace(self) -> Trace | None:
@@ -44,7 +45,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class LostWorker:
-    """A worker that has gone with tasks, which the executor repeats by itself.
+    """A worker that has gone with tasks that it had begun, which the executor repeats by itself.
 
     ``when`` is on the clock that all workers share, in seconds since 1970.
     """
@@ -151,8 +152,13 @@ class Dispatcher(ABC):
         return []
 
     @abstractmethod
-    def outlook(self, futures: dict[str, Any]) -> Outlook:
-        """What there is for tasks that have not ended; asked by any thread, now and then."""
+    def outlook(self, futures: dict[str, Any], timeout: float) -> Outlook:
+        """What there is for tasks that have not ended; asked by any thread, now and then.
+
+        Args:
+            futures: of those tasks, by key.
+            timeout: seconds that the answer may take.
+        """
 
     def end(self) -> None:  # noqa: B027 (pools keep nothing)
         """Give up what the executor keeps for this job."""

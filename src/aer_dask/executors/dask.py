@@ -190,35 +190,48 @@ class DaskDispatcher(Dispatcher):
                 mine.append(LostWorker(lost.worker, keys, lost.when))
         return mine
 
-    def outlook(self, futures: dict[str, Any]) -> Outlook:
+    def outlook(self, futures: dict[str, Any], timeout: float) -> Outlook:
+        end = time.monotonic() + timeout
         try:
-            workers = self._workers()
+            workers = self._among(self._session.workers(timeout))
             if not self._session.connected():
                 return Outlook(0, "the scheduler is away; connecting again")
             if not workers:
                 which = "none of the chosen workers is there" if self._chosen else _NO_WORKERS
                 return Outlook(0, which)
-            return Outlook(len(workers), self._waits_for(futures, workers))
+            return Outlook(len(workers), self._waits_for(futures, workers, end))
         except (ExecutorError, OSError, concurrent.futures.CancelledError):
             return Outlook(None, "the scheduler does not answer")
 
-    def _waits_for(self, futures: dict[str, Any], workers: dict[str, Any]) -> str:
-        """What tasks wait for, none of which runs; nothing if one does, or has just been sent."""
-        given = self._session.processing()
+    def _waits_for(self, futures: dict[str, Any], workers: dict[str, Any], end: float) -> str:
+        """What tasks wait for, none of which runs; nothing if one does, or has just been sent.
+
+        Asks until ``end``, on the clock of :func:`time.monotonic`.
+        """
+        given = self._session.processing(_left(end))
         mine = [worker for worker, keys in given.items() if not futures.keys().isdisjoint(keys)]
         asked = [memory for key, (_, memory) in self._asked.copy().items() if key in futures]
         largest = max(asked, default=0)
+        gibibytes = f"{largest / 2**30:.1f} GiB"
+        resources = " and ".join(f"{n:g} {name}" for name, n in self._resources.items())
         if mine:
-            # a worker that is given a task holds it back until it has the memory for it
-            waits = largest > SMALL and futures.keys().isdisjoint(self._session.running(mine))
-            return f"{largest / 2**30:.1f} GiB that no worker has free" if waits else ""
+            # a worker that is given a task holds it back until it has free what the task asks for
+            asks = " and ".join(filter(None, [gibibytes if largest > SMALL else "", resources]))
+            waits = asks and futures.keys().isdisjoint(self._session.running(mine, _left(end)))
+            return f"{asks} that no worker has free" if waits else ""
+        if not any(self._has_resources(worker) for worker in workers.values()):
+            return f"a worker with the resource {resources}; there is none"
         if largest > max(map(_memory, workers.values())):
-            return f"a worker with {largest / 2**30:.1f} GiB for simulations; there is none"
+            return f"a worker with {gibibytes} for simulations; there is none"
         return "the workers are busy with other jobs" if futures and any(given.values()) else ""
 
     def end(self) -> None:
         if self._digest:
             self._session.release(self._digest)
+
+    def _has_resources(self, worker: dict[str, Any]) -> bool:
+        """Whether a worker has the resources that the user wants for each task."""
+        return all(worker["resources"].get(name, 0) >= n for name, n in self._resources.items())
 
     def _workers(self) -> dict[str, Any]:
         """The workers that may be used, by address."""
@@ -279,11 +292,17 @@ def _memory(worker: dict[str, Any]) -> int:
     return simulation_memory(worker["memory_limit"] or 2**63, worker["nthreads"])
 
 
+def _left(end: float) -> float:
+    """Seconds until then."""
+    return max(0.0, end - time.monotonic())
+
+
 def _failure(future: Any) -> Outcome:
     """How a future has ended that has no result."""
     if future.status != "error":
-        # Dask says no more of it: by the loss of the scheduler, by Client.restart, by somebody
-        return Lost(concurrent.futures.CancelledError("Dask has cancelled it."))
+        # Dask says no more of it
+        why = "Dask has cancelled it: the scheduler was lost, or was told to."
+        return Lost(concurrent.futures.CancelledError(why), begun=False)
     error: BaseException = future.exception()
     if isinstance(error, OptionsMissingError):
         return Lost(error)

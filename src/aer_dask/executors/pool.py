@@ -55,7 +55,7 @@ class PoolDispatcher(Dispatcher):
             if not future.cancel():
                 self._kill(key)
 
-    def outlook(self, futures: dict[str, Any]) -> Outlook:
+    def outlook(self, futures: dict[str, Any], timeout: float) -> Outlook:
         runs = not futures or any(future.running() or future.done() for future in futures.values())
         workers = getattr(self._pool, "_max_workers", None)
         return Outlook(workers, "" if runs else "the executor is busy with other work")
@@ -126,7 +126,7 @@ def _simulate_in_process(
 
 def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
     if future.cancelled():
-        return Lost(concurrent.futures.CancelledError("Somebody has cancelled it."))
+        return Lost(concurrent.futures.CancelledError("Somebody has cancelled it."), begun=False)
     error = future.exception()
     if isinstance(error, concurrent.futures.BrokenExecutor):
         return ExecutorError(

@@ -44,8 +44,6 @@ _REACH, _CONNECT = 1.0, 5.0
 _KEPT = 8
 #: Lost workers that are remembered, of all jobs.
 _NOTED = 1000
-#: Seconds for an answer that nothing depends on.
-_ANSWER = 5.0
 #: Seconds between two looks.
 _POLL = 0.1
 
@@ -96,13 +94,27 @@ class Session:
         """Whether tasks can be sent now."""
         return bool(self.client.status == "running")
 
-    def workers(self) -> dict[str, Any]:
-        """What the scheduler knows of its workers, by address; nothing while it is away."""
-        client = self.client
+    def workers(self, timeout: float | None = None) -> dict[str, Any]:
+        """What the scheduler knows of its workers, by address; nothing while it is away.
+
+        Args:
+            timeout: seconds for its answer; None for as long as there is a connection.
+
+        Raises:
+            TimeoutError: if it does not answer in time.
+        """
+        client: Any = self.client
         if not self.connected():
             return {}
         try:
-            found: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+            # not client.scheduler_info(), which has no timeout, and gives what the client has noted
+            # last: that may be its own periodic look by now, which asks for no workers
+            answer = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=timeout)
+            found: dict[str, Any] = answer["workers"]
+        except TimeoutError:
+            if timeout is not None:
+                raise
+            return {}
         except OSError:
             return {}
         except Exception:  # a client that is closed meanwhile raises whatever its event loop does
@@ -111,24 +123,24 @@ class Session:
             return {}
         return found
 
-    def processing(self) -> dict[str, list[str]]:
+    def processing(self, timeout: float) -> dict[str, list[str]]:
         """Keys of the tasks, of all clients, that workers have been given, by address.
 
         Raises:
-            OSError: if the scheduler does not answer.
+            OSError: if the scheduler does not answer within so many seconds.
         """
         client: Any = self.client
-        return client.sync(client.scheduler.processing, callback_timeout=_ANSWER)
+        return client.sync(client.scheduler.processing, callback_timeout=timeout)
 
-    def running(self, workers: list[str]) -> set[str]:
+    def running(self, workers: list[str], timeout: float) -> set[str]:
         """Keys of the tasks that workers run now; of those that answer.
 
         Raises:
-            OSError: if none of them does in time.
+            OSError: if none of them does within so many seconds.
         """
         client: Any = self.client
         answers = client.sync(
-            client._run, running, workers=workers, on_error="ignore", callback_timeout=_ANSWER
+            client._run, running, workers=workers, on_error="ignore", callback_timeout=timeout
         )
         return set().union(*answers.values())
 

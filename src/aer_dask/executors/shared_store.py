@@ -8,6 +8,7 @@ any other module of the package.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -26,25 +27,25 @@ class SharedStore(SchedulerPlugin):
 
     def __init__(self) -> None:
         self._scheduler: Any = None
-        self._names: dict[str, str] = {}
+        self._workers: dict[str, Any] = {}
         self._data: dict[str, bytes] = {}
         self._holders: dict[str, set[str]] = {}
 
     async def start(self, scheduler: Any) -> None:
         """Called by Dask: answer to clients and workers."""
         self._scheduler = scheduler
-        self._names = {address: str(worker.name) for address, worker in scheduler.workers.items()}
+        self._workers = dict(scheduler.workers)
         scheduler.handlers["aer_dask_hold"] = self.hold
         scheduler.handlers["aer_dask_release"] = self.release
         scheduler.handlers["aer_dask_fetch"] = self.fetch
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         """Called by Dask when a worker has come, with its address."""
-        self._names[worker] = str(scheduler.workers[worker].name)
+        self._workers[worker] = scheduler.workers[worker]
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Called by Dask when a worker has gone, after that was noted."""
-        self._names.pop(worker, None)
+        self._workers.pop(worker, None)
 
     def remove_client(self, scheduler: Any, client: str) -> None:
         """Called by Dask when a client has gone."""
@@ -55,12 +56,13 @@ class SharedStore(SchedulerPlugin):
         """Called by Dask with all it notes: it repeats the tasks of a worker that dies unasked."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
-        lost = {*msg["processing-tasks"], *msg["lost-computed-tasks"]}
-        keys = [key for key in lost if str(key).startswith(PREFIX)]
-        if keys and not msg["expected"]:
-            self._scheduler.log_event(
-                LOST, {"worker": self._names.get(msg["worker"], msg["worker"]), "keys": keys}
-            )
+        worker = self._workers.get(msg["worker"])
+        if worker is None or msg["expected"]:
+            return
+        tasks = map(self._scheduler.tasks.get, msg["processing-tasks"])
+        lost = {*begun(worker, filter(None, tasks)), *msg["lost-computed-tasks"]}
+        if keys := [key for key in lost if str(key).startswith(PREFIX)]:
+            self._scheduler.log_event(LOST, {"worker": str(worker.name), "keys": keys})
 
     def hold(self, client: str, digest: str, data: bytes | None = None) -> bool:
         """Keep data for a client; False if they are not here and were not given."""
@@ -82,3 +84,28 @@ class SharedStore(SchedulerPlugin):
     def fetch(self, digest: str) -> bytes | None:
         """The data; None if they are not here."""
         return self._data.get(digest)
+
+
+def begun(worker: Any, given: Iterable[Any]) -> list[Any]:
+    """Keys of the tasks that a worker had begun, of those that it was given and has not finished.
+
+    Tasks that ask for workers or resources are given to one long before it can run them. How many
+    it had begun is what its threads and resources allow, as workers take tasks up. Which ones, its
+    last heartbeat says (with few workers twice a second); of those begun since, their priority.
+
+    Args:
+        worker: what the scheduler knows of it, a ``WorkerState`` of Dask's.
+        given: the tasks, each a ``TaskState``.
+    """
+    keys: list[Any] = []
+    free, is_held_up = dict(worker.resources), False
+    known = {task.key for task in worker.executing}
+    here = set(given) - set(worker.long_running)  # those have left their threads
+    for task in sorted(here, key=lambda task: (task.key not in known, task.priority)):
+        asked = task.resource_restrictions or {}
+        # a worker lets no task that asks for resources pass another one that waits for them
+        is_held_up = is_held_up or any(free.get(name, 0) < asked[name] for name in asked)
+        if len(keys) < worker.nthreads and not (asked and is_held_up):
+            keys.append(task.key)
+            free.update({name: free.get(name, 0) - asked[name] for name in asked})
+    return keys

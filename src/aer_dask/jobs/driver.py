@@ -41,6 +41,24 @@ SENDINGS = 40
 _CANCEL = 10.0
 #: Seconds between two looks for tasks that wait in vain.
 _LOOK = 2.0
+#: Seconds that somebody who looks at a job waits for what the executor says of it.
+_ANSWER = 5.0
+
+
+class Timeout:
+    """A timeout for several steps together, that runs from when it is made.
+
+    Args:
+        seconds: as the user has said; None for ever.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Seconds that are left, 0 once it is over; None for ever."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
 
 
 class Driver:
@@ -127,10 +145,15 @@ class Driver:
         task, sending = key.removeprefix(self._prefix).split("-")
         return int(task), int(sending)
 
-    def outlook(self) -> Outlook:
-        """What workers there are, and what the job waits for, if it does."""
+    def outlook(self, timeout: Timeout | None = None) -> Outlook:
+        """What workers there are, and what the job waits for, if it does; within five seconds.
+
+        Args:
+            timeout: of who asks, which may end before.
+        """
         futures = {key: future for key, (_, future) in self._futures.copy().items()}
-        return self._dispatcher.outlook(futures)
+        left = timeout.left() if timeout else None
+        return self._dispatcher.outlook(futures, _ANSWER if left is None else min(left, _ANSWER))
 
     def changes(self, condition: Callable[..., bool], timeout: float | None) -> bool:
         """Wait until the outcome is there or a condition holds; both are looked at on any change.
@@ -145,18 +168,19 @@ class Driver:
         with self._changed:
             return self._changed.wait_for(lambda: self.outcome.done() or condition(), timeout)
 
-    def wait(self, condition: Callable[..., bool], timeout: float | None) -> None:
+    def wait(self, condition: Callable[..., bool], timeout: Timeout) -> None:
         """Wait as :meth:`changes` does.
 
         Raises:
-            JobTimeoutError: after so many seconds.
+            JobTimeoutError: after what is left of the timeout.
         """
-        if self.changes(condition, timeout):
+        if self.changes(condition, timeout.left()):
             return
         done, total = len(self.done_tasks), self.total()
         state = f"{done} of {total} tasks are done" if total else "the cluster has no workers yet"
         raise JobTimeoutError(
-            f"No result after {timeout:g} s: {state}. The job goes on; ask again or cancel() it."
+            f"No result after {timeout.seconds:g} s: {state}. "
+            "The job goes on; ask again or cancel() it."
         )
 
     def cancel(self) -> bool:
@@ -265,7 +289,7 @@ class Driver:
                 key, self._payloads[index], memory, -index, lambda _: self._ended_keys.put(key)
             )
         except WorkerLostError as error:
-            self._note(index, str(error))
+            self._note(index, str(error), begun=False)
             self._check_sendings(index, error)
             return False
         self._futures[key] = (index, future)
@@ -290,7 +314,7 @@ class Driver:
             self._dispatcher.cancel({key: futures[key] for key in keys})
             indices = [self._futures.pop(key)[0] for key in keys]
             for index in indices:
-                self._note(index, "It waited for workers that have gone.")
+                self._note(index, "It waited for workers that have gone.", begun=False)
             logger.warning("%d tasks wait for workers that have gone; sent again.", len(keys))
             self._recover()
             self._send(indices)
@@ -305,7 +329,7 @@ class Driver:
             if self._stop.is_set():
                 return
             if isinstance(outcome, Lost):
-                self._note(index, str(outcome.cause), outcome.trace)
+                self._note(index, str(outcome.cause), outcome.trace, outcome.begun)
                 self._check_repeatable(index, outcome)
                 lost.append(index)
             elif isinstance(outcome, BaseException):
@@ -316,8 +340,8 @@ class Driver:
             self._recover()
             self._send(lost)
 
-    def _note(self, index: int, why: str, trace: Trace | None = None) -> None:
-        self.record.lost.append(Loss(index, self.sendings[index], why, trace))
+    def _note(self, index: int, why: str, trace: Trace | None = None, begun: bool = True) -> None:
+        self.record.lost.append(Loss(index, self.sendings[index], why, trace, begun))
 
     def _collect(self, index: int, output: Output) -> None:
         task = self._tasks[index]

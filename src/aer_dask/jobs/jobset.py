@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qiskit import QuantumCircuit
@@ -18,7 +17,7 @@ from ..runs.plan import Plan
 from ..runs.run import Run
 from . import progress as progress_bar
 from . import report as reports
-from .driver import Driver
+from .driver import Driver, Timeout
 from .errors import JobCancelledError
 from .plot import plot
 from .report import JobReport
@@ -94,11 +93,11 @@ class AerJobSet(JobV1):
             Exception: as :meth:`result`.
         """
         self._require_submitted()
-        deadline = _deadline(timeout)
+        limit = Timeout(timeout)
         with self.interruptible():
             if progress:
-                progress_bar.show(self._driver, deadline)
-            self._driver.wait(lambda: False, deadline())
+                progress_bar.show(self._driver, limit)
+            self._driver.wait(lambda: False, limit)
         return self._driver.outcome.result()
 
     def status(self) -> JobStatus:
@@ -182,10 +181,10 @@ class AerJobSet(JobV1):
                 whole run.
         """
         self._require_submitted()
-        driver, deadline = self._driver, _deadline(timeout)
+        driver, limit = self._driver, Timeout(timeout)
         for position in range(len(self._run.experiments)):
             with self.interruptible():
-                driver.wait(lambda position=position: len(driver.complete) > position, deadline())
+                driver.wait(lambda position=position: len(driver.complete) > position, limit)
             if len(driver.complete) <= position:
                 # raises what ended the job early
                 raise JobError(driver.outcome.result()[0].status)
@@ -230,11 +229,11 @@ class AerJobSet(JobV1):
         self, worker: int | Iterable[int] | None = None, timeout: float | None = None
     ) -> Result | list[Result]:
         """What one task has given, or several; None for all. One deadline for them together."""
-        deadline = _deadline(timeout)
+        limit = Timeout(timeout)
         jobs = self.worker_job(worker)
         if isinstance(jobs, TaskJob):
             return jobs.result(timeout)
-        return [job.result(deadline()) for job in jobs]
+        return [job._result(limit) for job in jobs]
 
     def job(self, experiment: int | str | QuantumCircuit) -> Any:
         """The :class:`TaskJob` that runs a circuit, or a list where its shots are shared."""
@@ -291,8 +290,12 @@ class TaskJob(JobV1):
         Raises:
             Exception: as :meth:`AerJobSet.result`.
         """
+        return self._result(Timeout(timeout))
+
+    def _result(self, limit: Timeout) -> Result:
+        """As :meth:`result`, with a timeout that has begun before."""
         with self._jobset.interruptible():
-            self._driver.wait(self._is_done, timeout)
+            self._driver.wait(self._is_done, limit)
         if not self._is_done():
             self._driver.outcome.result()
         return self._driver.task_result(self._index, self.job_id())
@@ -303,11 +306,3 @@ class TaskJob(JobV1):
 
     def _is_done(self) -> bool:
         return self._index in self._driver.done_tasks
-
-
-def _deadline(timeout: float | None) -> Callable[[], float | None]:
-    """A function that gives the seconds left of one overall timeout."""
-    if timeout is None:
-        return lambda: None
-    end = time.monotonic() + timeout
-    return lambda: max(0.0, end - time.monotonic())

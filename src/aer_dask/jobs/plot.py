@@ -34,7 +34,9 @@ def plot(report: JobReport, ax: Axes | None = None) -> Axes:
     ends = [repeat for repeat in report.repeats if repeat.when not in {None, *lost}]
     workers = in_order({*report.workers, *(repeat.worker for repeat in ends)})
     ax = _new_axes(len(workers)) if ax is None else ax
-    start = min((run.began for run in report.runs), default=0.0)
+    # without any run that is known, from the first worker that was lost
+    known = [run.began for run in report.runs] or [repeat.when for repeat in ends if repeat.when]
+    start = min(known, default=0.0)
     duration = max((run.ended - start for run in report.runs), default=0.0)
     ax.barh(range(len(workers)), duration, _HEIGHT, color=_IDLE, label="idle", zorder=0)
     for row, worker in enumerate(workers):
@@ -48,7 +50,8 @@ def plot(report: JobReport, ax: Axes | None = None) -> Axes:
                     markeredgewidth=2.5, label="worker lost with its task")  # fmt: skip
     ax.set_yticks(range(len(workers)), workers)
     ax.invert_yaxis()
-    ax.set_xlabel("seconds since the first task began")
+    since = "the first task began" if report.runs else "a worker was lost first"
+    ax.set_xlabel(f"seconds since {since}")
     ax.set_ylabel("worker")
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))

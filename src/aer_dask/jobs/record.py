@@ -17,15 +17,17 @@ class Ran(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A task that was sent and has to be done again; ``trace`` says who ran it, if that is known.
+    """A task that was sent and is sent again; ``trace`` says who ran it, if that is known.
 
     ``sending`` as in :class:`Ran`; ``task`` may have been run, but its output be of no use.
+    ``begun`` is False where nobody knows whether it had begun.
     """
 
     task: int
     sending: int
     why: str
     trace: Trace | None = None
+    begun: bool = True
 
 
 @dataclass

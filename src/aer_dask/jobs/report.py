@@ -33,7 +33,7 @@ class TaskRun(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """A task that had to be done again.
+    """A task that had to be done again, or to be sent again at least.
 
     ``worker`` is who had it, "" where that is not known; ``when`` is when its run was lost, in
     seconds since 1970 and None where nobody measured it.
@@ -69,8 +69,12 @@ class JobReport:
             is not counted.
         shared_bytes: options and noise models as encoded, which each worker is given besides.
         bytes_received: outputs as they came.
-        repeats: an entry for each time that a task had to be done again. Dask repeats the tasks of
-            a worker that dies by itself; of these the scheduler says which worker it was.
+        repeats: an entry for each time that a task had to be done again, because it was lost after
+            it had begun. Dask repeats the tasks of a worker that dies by itself; of these the
+            scheduler says which worker it was and what it had begun there: how many by its threads
+            and resources, which ones by its last heartbeat and their order.
+        resent: an entry for each time that a task was sent again of which nobody knows that it had
+            begun: it waited for workers that have gone, or the scheduler was lost.
         runs: an entry for each run of which begin and end are known, in the order of their ends.
 
     Begins and ends are on one clock: of a Dask cluster it is the scheduler's, to which each worker
@@ -93,6 +97,7 @@ class JobReport:
     shared_bytes: int
     bytes_received: int
     repeats: tuple[Repeat, ...]
+    resent: tuple[Repeat, ...]
     runs: tuple[TaskRun, ...]
 
     def __str__(self) -> str:
@@ -119,11 +124,19 @@ class JobReport:
         yield "sent", f"{self.bytes_sent:,} bytes, and {self.shared_bytes:,} to each worker"
         yield "received", f"{self.bytes_received:,} bytes"
         yield "repeats", f"{len(self.repeats):,}"
-        reasons = Counter((repeat.worker, repeat.why) for repeat in self.repeats).most_common()
-        for (worker, why), count in reasons[:_REASONS]:
-            yield "", f"{count:,} times" * (count > 1) + f" on {worker}" * bool(worker) + f": {why}"
-        if len(reasons) > _REASONS:
-            yield "", f"and {len(reasons) - _REASONS} other reasons, in .repeats"
+        yield from _reasons(self.repeats, "repeats")
+        if self.resent:
+            yield "resent", f"{len(self.resent):,}, of which nobody knows that they had begun"
+            yield from _reasons(self.resent, "resent")
+
+
+def _reasons(repeats: tuple[Repeat, ...], field: str) -> Iterator[tuple[str, str]]:
+    """The most frequent reasons, as rows of a table."""
+    reasons = Counter((repeat.worker, repeat.why) for repeat in repeats).most_common()
+    for (worker, why), count in reasons[:_REASONS]:
+        yield "", f"{count:,} times" * (count > 1) + f" on {worker}" * bool(worker) + f": {why}"
+    if len(reasons) > _REASONS:
+        yield "", f"and {len(reasons) - _REASONS} other reasons, in .{field}"
 
 
 def report(run: Run, driver: Driver, status: str) -> JobReport:
@@ -138,21 +151,24 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
     traces = [trace for *_, trace in ran] + [loss.trace for loss in lost if loss.trace]
     with_workers = lost_with_workers(driver, lost)
     planned = len(driver.plan.tasks) if driver.plan else 0
-    again = {(loss.task, loss.sending) for loss in with_workers}
+    # the first sending of a task that may be a repeat; the executor repeats without sending again
+    again = [(loss.task, loss.sending + 1) for loss in lost if loss.begun]
+    again += [(loss.task, loss.sending) for loss in with_workers]
+    first: dict[int, int] = {}
+    for task, sending in again:
+        first[task] = min(sending, first.get(task, sending))
 
     def is_repeat(task: int, sending: int) -> bool:
         # circuits that turned out not to be divisible are run as tasks beyond the plan
-        return sending > 1 or task >= planned or (task, sending) in again
+        return task >= planned or (task in first and sending >= first[task])
 
     runs = [TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n)) for i, n, t in ran]
     runs += [
         TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), lost=True)
-        for i, n, _, t in lost
+        for i, n, _, t, _ in lost
         if t
     ]
-    repeats = [
-        Repeat(i, why, t.worker if t else "", t.ended if t else None) for i, _, why, t in lost
-    ]
+    repeats = [repeat_of(loss) for loss in lost if loss.begun]
     repeats += [
         Repeat(loss.task, "The worker was lost.", loss.worker, loss.when) for loss in with_workers
     ]
@@ -172,8 +188,15 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
         shared_bytes=len(run.shared),
         bytes_received=driver.record.received,
         repeats=tuple(repeats),
+        resent=tuple(repeat_of(loss) for loss in lost if not loss.begun),
         runs=tuple(sorted(runs, key=lambda run: run.ended)),
     )
+
+
+def repeat_of(loss: Loss) -> Repeat:
+    """A loss as users see it."""
+    trace = loss.trace
+    return Repeat(loss.task, loss.why, trace.worker if trace else "", trace and trace.ended)
 
 
 def in_order(workers: Iterable[str]) -> list[str]:
@@ -199,7 +222,7 @@ def lost_with_workers(driver: Driver, lost: list[Loss]) -> list[_LostWithWorker]
         for key in lost_worker.keys
     ]
     last = {(loss.task, loss.sending): loss for loss in found}
-    told = {last.get((loss.task, loss.sending)) for loss in lost}
+    told = {last.get((loss.task, loss.sending)) for loss in lost if loss.begun}
     return [loss for loss in found if loss not in told]
 
 
