@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
 import os
 import shutil
@@ -25,10 +26,9 @@ from urllib.parse import urlsplit
 import nbformat
 from _cluster import ROOT, Release, environment, releases
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from aer_dask import EmbeddedCluster
-from aer_dask.jobs.jobset import AerJobSet
 
 DOCS = ROOT / "docs"
 #: Seconds for JupyterLab to start, and for a notebook to run.
@@ -48,6 +48,7 @@ for circuit in circuits:
     circuit.measure_all()""",
     """job = backend.run([circuit.decompose() for circuit in circuits], shots=4000)
 print(job.result().success)""",
+    "job.plot();",
 ]
 
 
@@ -71,8 +72,7 @@ def main() -> None:
         welcome(page)
         with notebook(page, lab):
             dask_tab(page)
-            if hasattr(AerJobSet, "plot"):
-                plot(page)
+            plot(page)
             dashboard(page)
 
 
@@ -100,9 +100,9 @@ def dask_tab(page: Page) -> None:
 
 def plot(page: Page) -> None:
     """Who ran what when: `job.plot()`, as the notebook shows it."""
-    picture = page.locator(".jp-OutputArea-output img").last
-    picture.scroll_into_view_if_needed()
-    shoot(picture, "plot")
+    source = page.locator(".jp-OutputArea-output img").last.get_attribute("src") or ""
+    data = base64.b64decode(source.partition("base64,")[2])
+    save(Image.open(io.BytesIO(data)), "plot")
 
 
 def dashboard(page: Page) -> None:
@@ -117,8 +117,7 @@ def dashboard(page: Page) -> None:
 @contextmanager
 def notebook(page: Page, lab: Lab) -> Iterator[None]:
     """The notebook of the pictures, opened, and gone in the end."""
-    cells = [*CELLS, "job.plot();"] if hasattr(AerJobSet, "plot") else CELLS
-    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     content.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     address = f"{lab.url}api/contents/pictures.ipynb"
     headers = {"Authorization": f"token {lab.token}"}
@@ -146,11 +145,15 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(3000)
 
 
-def shoot(what: Page | Locator, name: str) -> None:
-    """Write a picture of a page or a part of it, in the 256 colours that suffice."""
+def shoot(what: Page, name: str) -> None:
+    """Write a picture of a page."""
+    save(Image.open(io.BytesIO(what.screenshot())), name)
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Write a picture, in the 256 colours that suffice."""
     path = DOCS / f"{name}.png"
-    what.screenshot(path=path)
-    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+    picture.convert("RGB").quantize(256).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
 
 

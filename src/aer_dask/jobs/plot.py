@@ -15,8 +15,6 @@ _IDLE = "#e6e6e6"
 _TASK, _REPEAT, _LOST = ("task", "#3b6ea8"), ("repeated task", "#e08a1e"), ("lost run", "#b5262b")
 #: The part of a row that is filled.
 _HEIGHT = 0.8
-#: Seconds by which runs, one after the other, may seem to overlap where clocks are corrected.
-_TOLERANCE = 0.005
 
 
 def plot(report: JobReport, ax: Axes | None = None) -> Axes:
@@ -79,8 +77,10 @@ def _bars(
     spans = defaultdict(list)
     lanes: list[float] = []  # when the last run in each ended, where a worker runs several at once
     for run in sorted(runs, key=lambda run: run.began):
-        free = [i for i, end in enumerate(lanes) if end <= run.began + _TOLERANCE]
+        free = [i for i, end in enumerate(lanes) if end <= run.began]
         lane = free[0] if free else len(lanes)
+        if lane == run.slots > 0:  # where clocks were corrected meanwhile
+            lane = lanes.index(min(lanes))
         lanes[lane : lane + 1] = [run.ended]
         kind = _LOST if run.lost else _REPEAT if run.repeat else _TASK
         spans[kind, lane].append((run.began - start, run.ended - run.began))

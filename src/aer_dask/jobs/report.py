@@ -21,7 +21,8 @@ class TaskRun(NamedTuple):
     """One run of a task on a worker, as that worker measured it.
 
     ``began`` and ``ended`` are seconds since 1970; ``repeat`` says that an earlier run of the task
-    was lost, ``lost`` that this one was.
+    was lost, ``lost`` that this one was. ``slots`` are tasks that the worker runs at once; 0 if
+    that is not known.
     """
 
     task: int
@@ -30,6 +31,7 @@ class TaskRun(NamedTuple):
     ended: float
     repeat: bool = False
     lost: bool = False
+    slots: int = 0
 
 
 class Repeat(NamedTuple):
@@ -162,9 +164,11 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
         # circuits that turned out not to be divisible are run as tasks beyond the plan
         return task >= planned or (task in first and sending >= first[task])
 
-    runs = [TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n)) for i, n, t in ran]
+    runs = [
+        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), False, t.slots) for i, n, t in ran
+    ]
     runs += [
-        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), lost=True)
+        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), True, t.slots)
         for i, n, _, t, _ in lost
         if t
     ]
