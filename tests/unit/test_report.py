@@ -218,6 +218,10 @@ def test_runs_side_by_side_on_one_worker_do_not_hide_one_another():
     assert middle == pytest.approx(same)
     assert low < middle < high
     assert [len(bars.get_paths()) for bars in ax.collections] == [1, 2]
+
+    # a worker with one slot ran them one after the other, whatever its clock said
+    ax = plot(made(workers=("a",), repeats=(), runs=[run._replace(slots=1) for run in runs]))
+    assert [len(bars.get_paths()) for bars in ax.collections] == [3]
     matplotlib.pyplot.close("all")
 
 

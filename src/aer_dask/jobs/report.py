@@ -165,10 +165,10 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
         return task >= planned or (task in first and sending >= first[task])
 
     runs = [
-        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), False, t.slots) for i, n, t in ran
+        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), slots=t.slots) for i, n, t in ran
     ]
     runs += [
-        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), True, t.slots)
+        TaskRun(i, t.worker, t.began, t.ended, is_repeat(i, n), lost=True, slots=t.slots)
         for i, n, _, t, _ in lost
         if t
     ]
