@@ -146,9 +146,11 @@ def test_the_command_line_does_what_the_class_does(release: Release, tmp_path: P
         return [sys.executable, "-m", "aer_dask", f"--release={release.name}", *words]
 
     def said(*words: str) -> str:
-        return subprocess.run(
+        done = subprocess.run(
             command(*words), env=environment, check=True, capture_output=True, text=True
-        ).stdout
+        )
+        assert "Traceback" not in done.stderr
+        return done.stdout
 
     assert said("status").count("1 thread, idle") == 2
     tables = said("smoke-test")

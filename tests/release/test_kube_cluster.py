@@ -113,6 +113,15 @@ def test_a_cluster_of_the_operator_is_scaled_while_it_works(
     until(lambda: left(release) == [], "nothing of the cluster is left", 120)
 
 
+def test_who_may_not_make_clusters_is_told_which_right_is_missing(
+    release: Release, operator, tmp_path, monkeypatch
+) -> None:
+    token = release.kubectl("create", "token", "default").strip()
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path, token)))
+    with pytest.raises(ClusterError, match=r'cannot list resource "daskclusters".* Ask whoever'):
+        KubeCluster(quiet=True)
+
+
 def test_whoever_connects_to_a_cluster_leaves_it(
     release: Release, operator, tmp_path, monkeypatch
 ) -> None:
@@ -124,7 +133,9 @@ def test_whoever_connects_to_a_cluster_leaves_it(
         with KubeCluster(spec, name="another", quiet=True):
             assert "DaskCluster/another" in left(release)
         assert client.submit(sum, [1, 2]).result(timeout=60) == 3
-        assert [name for name in left(release) if name.startswith("DaskC")] == ["DaskCluster/aer"]
+        assert [name for name in left(release) if name.startswith("DaskC")] == [
+            "DaskCluster/ad-hoc"
+        ]
 
 
 def test_a_start_that_fails_or_is_interrupted_leaves_nothing(

@@ -58,4 +58,4 @@ def test_jupyter_wants_an_image_that_has_it():
 def test_a_spec_by_another_name_selects_its_own_scheduler():
     before = yaml.safe_dump(default_manifest())
     made = _named(default_manifest(), "mine")
-    assert yaml.safe_dump(made) == before.replace("name: aer\n", "name: mine\n", 2)
+    assert yaml.safe_dump(made) == before.replace("name: ad-hoc\n", "name: mine\n", 2)

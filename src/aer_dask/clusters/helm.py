@@ -14,12 +14,13 @@ import builtins
 import os
 from collections import Counter
 from collections.abc import Generator
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from distributed.core import Status, rpc
 from distributed.objects import SchedulerInfo
 from distributed.security import Security
-from distributed.utils import LoopRunner, format_dashboard_link, sync
+from distributed.utils import LoopRunner, format_dashboard_link, open_port, sync
 
 from .. import versions
 from ..errors import ClusterError
@@ -27,8 +28,6 @@ from .settings import OWN_RELEASE
 from .waiting import WaitsForPods
 
 if TYPE_CHECKING:
-    from kr8s.asyncio.portforward import PortForward
-
     from .release import Found, Release
 
 #: The ports of the chart's scheduler: Dask's own, and that of the dashboard.
@@ -82,7 +81,7 @@ class HelmCluster(WaitsForPods):
         self._where = (namespace, context, kubeconfig)
         self._timeout = timeout
         self._release: Release | None = None
-        self._forwards: list[PortForward] = []
+        self._forwards = AsyncExitStack()
         self._dashboard: str | None = None
         super().__init__(asynchronous=asynchronous, loop=loop, quiet=quiet, name=name)
         if not self.called_from_running_loop:
@@ -160,9 +159,9 @@ class HelmCluster(WaitsForPods):
         self.security = await release.security()
         ports = []
         for port in (_COMM, _HTTP):
-            forward = scheduler.portforward(port, local_port="auto")
-            ports.append(await forward.async_start())
-            self._forwards.append(forward)
+            # kr8s itself takes one at random, without asking whether it is free
+            forward = scheduler.portforward(port, local_port=open_port("127.0.0.1"))
+            ports.append(await self._forwards.enter_async_context(forward))
         self._dashboard = format_dashboard_link("localhost", ports[1])
         scheme = "tls" if self.security.require_encryption else "tcp"
         return f"{scheme}://127.0.0.1:{ports[0]}"
@@ -235,9 +234,9 @@ class HelmCluster(WaitsForPods):
         try:
             await super()._close()
         finally:
-            for forward in self._forwards:
-                await forward.async_stop()
-            self._forwards.clear()
+            with suppress(TimeoutError):  # connections of others may stay
+                await asyncio.wait_for(self._forwards.aclose(), _POLL)
+            await _ended("PortForward._sync_sockets")
 
     def close(self, timeout: float | None = None) -> Any:
         """Leave the release, which stays as it is."""
@@ -320,6 +319,13 @@ class HelmCluster(WaitsForPods):
 
     async def _worker_troubles(self) -> builtins.list[str]:
         return await (await self._kubernetes_release()).troubles("worker")
+
+
+async def _ended(name: str) -> None:
+    """Give coroutines of this name time to end; of those it cancels asyncio logs a traceback."""
+    tasks = [t for t in asyncio.all_tasks() if getattr(t.get_coro(), "__qualname__", "") == name]
+    if tasks:
+        await asyncio.wait(tasks, timeout=_POLL)
 
 
 def _kubernetes() -> tuple[Any, Any]:

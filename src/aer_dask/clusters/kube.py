@@ -131,6 +131,7 @@ class KubeCluster(WaitsForPods, OperatorCluster):
         try:
             api = await connect(self.namespace, remedy=_REMEDY)
             self.namespace = api.namespace
+            await self._check(api)
             async with asyncio.timeout(patience):
                 await super()._start()
         except BaseException as error:
@@ -139,6 +140,19 @@ class KubeCluster(WaitsForPods, OperatorCluster):
             if told:
                 raise ClusterError(told) from error
             raise
+
+    async def _check(self, api: Any) -> None:
+        """Refuse at once where there are no such clusters, or none may be looked at.
+
+        Upstream asks for several things at a time, and which refusal comes out of that is chance.
+        """
+        try:
+            async for _ in api.async_get(DaskCluster, namespace=self.namespace):
+                return
+        except kr8s.ServerError as error:
+            if error.response is None or error.response.status_code != 404:
+                raise refusal(error, _REMEDY) from error
+            raise ClusterError(f"Kubernetes knows no {_KIND}. {_NO_OPERATOR}") from error
 
     async def _stopped(self) -> None:
         assert self._starting
@@ -164,16 +178,12 @@ class KubeCluster(WaitsForPods, OperatorCluster):
                 told = ""
             case SchedulerStartupError():
                 told = f"{scheduler} does not start; its log says: {error.args[-1]}"
-            case kr8s.ServerError() if (
-                error.response is not None and error.response.status_code == 404
-            ):
-                told = f"Kubernetes knows no {_KIND}. {_NO_OPERATOR}"
             case kr8s.ServerError():
                 told = str(refusal(error, remedy=_REMEDY))
             case TimeoutError():
                 told = f"{scheduler} is not there after {patience:g} s: {await self._trouble()}."
             case OSError() | httpx.TransportError() | kr8s.APITimeoutError():
-                told = f"{scheduler} cannot be reached: {error or type(error).__name__}."
+                told = f"{scheduler} cannot be reached: {str(error) or type(error).__name__}."
             case _:
                 told = ""
         return told

@@ -71,8 +71,9 @@ async def answers(remedy: str = _SCALING) -> AsyncIterator[None]:
     except kr8s.ServerError as error:
         raise refusal(error, remedy) from error
     except (kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
+        why = str(error) or type(error).__name__
         raise ClusterError(
-            f"The API server of Kubernetes cannot be reached: {error or type(error).__name__}. "
+            f"The API server of Kubernetes cannot be reached: {why}. "
             "`kubectl version` says whether that is so for kubectl, too."
         ) from error
 
