@@ -13,6 +13,7 @@ from qiskit.providers import JobStatus
 
 from aer_dask import (
     AerSimulator,
+    HelmCluster,
     VersionMismatchError,
     WorkerLostError,
     versions,
@@ -145,6 +146,19 @@ def test_other_versions_are_refused_with_both_named(client, monkeypatch, other, 
         pytest.raises(VersionMismatchError, match=said),
     ):
         AerSimulator(executor=new).run(bell())
+
+
+def test_a_release_of_other_versions_is_refused_when_it_is_connected_to(client, monkeypatch):
+    # as in a notebook of the release
+    monkeypatch.setenv("AER_DASK_RELEASE", "aer")
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", client.scheduler.address)
+    with HelmCluster() as cluster:
+        assert AerSimulator(executor=cluster).run(bell(), shots=1).result(60).success
+    mine = {**versions.installed(), "aer-dask": "0.0.9"}
+    monkeypatch.setattr(versions, "installed", lambda: mine)
+    said = r"this process and the scheduler of 'aer': aer-dask is 0\.0\.9 here and 0\.1\.0 there"
+    with pytest.raises(VersionMismatchError, match=said):
+        HelmCluster()
 
 
 def test_a_worker_of_other_versions_refuses_to_serve(client, tmp_path):
