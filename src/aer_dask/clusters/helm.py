@@ -13,7 +13,6 @@ import asyncio
 import builtins
 import os
 from collections import Counter
-from collections.abc import Generator
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -122,18 +121,7 @@ class HelmCluster(WaitsForPods):
         finally:
             runner.stop()
 
-    def __await__(self) -> Generator[Any, None, HelmCluster]:
-        async def started() -> HelmCluster:
-            if self.status == Status.running:  # a client awaits it before it connects
-                versions.take_over()
-            await self._start()
-            return self
-
-        return started().__await__()
-
     async def _start(self) -> None:
-        if self.status != Status.created:
-            return
         address = "the API server's end"
         try:
             address = os.environ[_ADDRESS] if self._inside else await self._reach()

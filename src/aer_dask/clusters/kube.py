@@ -14,7 +14,7 @@ import copy
 import logging
 import os
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import Any
 
 import dask.config
 import yaml
-from distributed.core import Status
 from tornado.ioloop import IOLoop
 
 try:
@@ -35,7 +34,6 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("KubeCluster needs more packages: pip install dask-kubernetes.") from error
 
-from .. import versions
 from ..errors import ClusterError
 from .kubernetes import INSIDE, answers, connect, refusal, troubles
 from .waiting import WaitsForPods
@@ -114,16 +112,6 @@ class KubeCluster(WaitsForPods, OperatorCluster):
             if self._starting:
                 self.sync(self._stopped)
             raise
-
-    def __await__(self) -> Generator[Any, None, KubeCluster]:
-        async def started() -> KubeCluster:
-            if self.status == Status.created:
-                await self._start()
-            elif self.status == Status.running:  # a client awaits it before it connects
-                versions.take_over()
-            return self
-
-        return started().__await__()
 
     async def _start(self) -> None:
         self._starting = asyncio.current_task()

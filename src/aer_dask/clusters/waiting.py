@@ -1,14 +1,29 @@
-"""Workers that have not come in time, with Kubernetes' reason."""
+"""What clusters of pods have in common: who awaits them, and workers that have not come in time."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Any, Self
+
+from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 
+from .. import versions
 from ..errors import ClusterError
 
 
 class WaitsForPods(Cluster):
     """A cluster whose workers are pods."""
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        async def started() -> Self:
+            if self.status == Status.created:
+                await self._start()
+            elif self.status == Status.running:  # a client awaits it before it connects
+                versions.take_over()
+            return self
+
+        return started().__await__()
 
     async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
         try:
