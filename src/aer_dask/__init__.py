@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         ClusterError,
         ExecutorError,
         InsufficientMemoryError,
+        StoreError,
         VersionMismatchError,
         WorkerLostError,
     )
     from .jobs.errors import JobCancelledError, JobTimeoutError
     from .jobs.jobset import AerJobSet
     from .jobs.report import JobReport
+    from .jobs.stored import StoredJob
     from .primitives import EstimatorV2, SamplerV2
     from .runs.plan import Plan
     from .simulator import AerSimulator
@@ -48,6 +50,8 @@ _HOMES = {
     "KubeCluster": "clusters.kube",
     "Plan": "runs.plan",
     "SamplerV2": "primitives",
+    "StoreError": "errors",
+    "StoredJob": "jobs.stored",
     "VersionMismatchError": "errors",
     "WorkerLostError": "errors",
 }
@@ -68,6 +72,8 @@ __all__ = [
     "JobTimeoutError",
     "Plan",
     "SamplerV2",
+    "StoreError",
+    "StoredJob",
     "VersionMismatchError",
     "WorkerLostError",
 ]

@@ -1,9 +1,12 @@
-"""A release of the chart from the command line: ``aer-dask``, or ``python -m aer_dask``.
+"""A release of the chart from the command line, as aer-dask or python -m aer_dask.
 
     aer-dask --release aer --namespace quantum status
     aer-dask --release aer --namespace quantum scale 3
 
-In a notebook's terminal the release need not be named.
+In a notebook's terminal the release need not be named. And the results in a store:
+
+    aer-dask store list file:///data/aer
+    aer-dask store prune s3://bucket/prefix --older-than 30d --size 10GB
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from distributed import Client
 
@@ -45,6 +49,8 @@ def _status(words: argparse.Namespace) -> None:
             tasks = worker["metrics"].get("task_counts", {})
             running = ", ".join(f"{count} {state}" for state, count in tasks.items()) or "idle"
             print(f"{worker['name']} at {address}: {worker['nthreads']} thread, {running}")
+        if warning := cluster.certificate_warning:
+            print(warning)
 
 
 def _scale(words: argparse.Namespace) -> None:
@@ -80,6 +86,31 @@ def _smoke_test(words: argparse.Namespace) -> None:
         smoke.run(client, list(smoke.CHECKS), words.timeout)
 
 
+def _store_list(words: argparse.Namespace) -> None:
+    from .store.entries import Entries  # imports Qiskit
+    from .store.location import Store
+
+    entries = Entries(Store.of(words.url))
+    for record in entries.records(entries.jobs()):
+        how = record.ended or ("running" if record.is_running else "its client died")
+        print(
+            f"{record.job_id} of {record.created:%Y-%m-%d %H:%M}, {how}, "
+            f"{record.circuits} circuits, {record.shots} shots, run {record.address[:16]}"
+        )
+
+
+def _store_prune(words: argparse.Namespace) -> None:
+    from .store import prune  # imports Qiskit
+
+    if words.older_than is None and words.size is None:
+        raise ValueError("Say which runs are to go: --older-than 30d, --size 10GB, or both.")
+    removed = prune(words.url, older_than=words.older_than, size=words.size)
+    for run in removed:
+        used = f"{run.used:%Y-%m-%d %H:%M}"
+        print(f"run {run.address[:16]}, last used {used}, {run.size:,} bytes")
+    print(f"{len(removed)} runs were removed, {sum(run.size for run in removed):,} bytes.")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aer-dask", description=__doc__.split("\n")[0])
     parser.add_argument("--release", help="name; default, in a notebook, its own release")
@@ -108,7 +139,21 @@ def _parser() -> argparse.ArgumentParser:
     add("dashboard", _dashboard, "forward the dashboard, print its address, and stay until Ctrl-C")
     text = "have two workers or more compute an array's mean and simulate, and compare every bit"
     add("smoke-test", _smoke_test, text)
+    _add_store(commands)
     return parser
+
+
+def _add_store(commands: Any) -> None:
+    text = "list the jobs in a store of results, or remove old runs"
+    store = commands.add_parser("store", help=text, description=text).add_subparsers(required=True)
+    jobs = store.add_parser("list", help="name the jobs, the newest first")
+    jobs.set_defaults(command=_store_list)
+    old = store.add_parser("prune", help="remove runs, the least recently used ones first")
+    old.set_defaults(command=_store_prune)
+    old.add_argument("--older-than", help="those not used for so long, such as 12h or 30d")
+    old.add_argument("--size", help="until the others take no more, such as 10GB")
+    for each in (jobs, old):
+        each.add_argument("url", help="such as file:///data/aer or s3://bucket/prefix, or a folder")
 
 
 if __name__ == "__main__":

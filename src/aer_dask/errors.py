@@ -5,6 +5,7 @@ AerDaskError
 ├── InsufficientMemoryError  a circuit cannot fit in any worker
 ├── WorkerLostError          a task lost its worker or its Aer process, again and again
 │   └── OutOfMemoryError     its Aer process was killed for lack of memory (within aer_dask)
+├── StoreError               a store of results cannot be used, or lacks what was asked for
 ├── ClusterError             a cluster on Kubernetes is not there, not ready, or not ours to change
 └── ExecutorError            the executor is unusable: closed, broken or of an unknown kind
 
@@ -50,6 +51,10 @@ class OutOfMemoryError(WorkerLostError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class StoreError(AerDaskError):
+    """A store of results cannot be used, or has not what was asked for."""
 
 
 class ClusterError(AerDaskError):

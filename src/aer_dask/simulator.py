@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -16,14 +17,17 @@ from qiskit_aer import AerError
 
 from .burst import burst
 from .compile.assemble import Assembler, Request
+from .errors import StoreError
 from .executors import portable
 from .executors.choose import dispatcher
 from .jobs.jobset import AerJobSet
+from .jobs.stored import StoredJob
 from .runs import options as own_options
 from .runs.costs import CostModel
 from .runs.options import RunOptions
 from .runs.plan import Plan
 from .runs.run import Run
+from .store.entries import Entries, JobRecord
 
 #: The arguments of one run: circuits, parameter_binds, options; as for `Request`, also Paulis.
 Arguments = tuple[Any, ...]
@@ -53,7 +57,8 @@ class SimulatorOptions(Options):
 class AerSimulator(qiskit_aer.AerSimulator):
     """Qiskit Aer's simulator, spread over the workers of an executor.
 
-    All options of :class:`qiskit_aer.AerSimulator`, and of those these do something again:
+    Made with the ``*args`` and ``**options`` of :class:`qiskit_aer.AerSimulator`. It has all of
+    these, and besides the following, of which the first three do something again:
 
     * ``executor``: a ``dask.distributed`` Client or Cluster, a ``concurrent.futures`` executor, or
       ``"dask"`` for this process's current client. Default None: plain Aer, untouched. Copies of a
@@ -76,6 +81,11 @@ class AerSimulator(qiskit_aer.AerSimulator):
     * ``prefix_sharing``: whether rows of parameter values that agree up to a point of the circuit
       share the simulation up to there, where that changes no bit: ideal statevectors of up to 14
       qubits, or of any number with ``fusion_enable=False``. Default True.
+    * ``store``: where results are kept, so that they outlive this process and a run that is started
+      again takes what is there: a folder, a URL such as ``"s3://bucket/prefix"``, or an
+      :class:`aer_dask.store.Store`. Default None: with an executor ``aer-dask.store`` of Dask's
+      configuration, if that is set. False: none. Works without an executor too, in a process
+      beside this one.
 
     Example:
         >>> from distributed import Client                                     # doctest: +SKIP
@@ -107,17 +117,18 @@ class AerSimulator(qiskit_aer.AerSimulator):
             run_options: options for this run only.
 
         Returns:
-            AerJobSet: with an executor, or a ``noise_sampling`` other than ``"aer"``; else the
-                AerJob of plain Aer.
+            AerJobSet: with an executor, a store, or a ``noise_sampling`` other than ``"aer"``; else
+            the AerJob of plain Aer.
 
         Raises:
             AerError: for circuits, bindings or options that Aer would refuse.
             ExecutorError: if the executor cannot take work.
             VersionMismatchError: if the cluster runs other versions than this process.
             InsufficientMemoryError: if a circuit fits in no worker.
+            StoreError: if the store can never work: a wrong URL, or a package that is missing.
         """
         options = RunOptions.of(self.options, run_options)  # refuses them here, too
-        if self._get_executor(**run_options) is None and options.noise_sampling == "aer":
+        if self._get_executor(**run_options) is None and _is_aers(options):
             run_options.pop("executor", None)
             return super().run(circuits, parameter_binds, **run_options)
         return self.run_batches([(circuits, parameter_binds, {})], **run_options)
@@ -139,10 +150,7 @@ class AerSimulator(qiskit_aer.AerSimulator):
             Exception: as :meth:`run`; AerError if there is no executor.
         """
         run = self._compiled(batches, run_options)
-        executor = self._required_executor(run_options)
-        job = AerJobSet(run, dispatcher(executor), executor)
-        job.submit()
-        return job
+        return self._started(run, self._required_executor(run_options))
 
     def plan(
         self,
@@ -151,6 +159,11 @@ class AerSimulator(qiskit_aer.AerSimulator):
         **run_options: Any,
     ) -> Plan:
         """What :meth:`run` would send with the same arguments, without sending it.
+
+        Args:
+            circuits: as for :meth:`run`.
+            parameter_binds: as for :meth:`run`.
+            run_options: as for :meth:`run`.
 
         Raises:
             AerError: as :meth:`run`; and if there is no executor.
@@ -164,6 +177,50 @@ class AerSimulator(qiskit_aer.AerSimulator):
             payloads = [run.payload(task) for task in tasks]
         return Plan(tasks, tuple(run.experiments)).with_bytes(payloads, run.shared)
 
+    def jobs(self, limit: int | None = 10, skip: int = 0) -> list[StoredJob]:
+        """The jobs of the backend's store, the newest first.
+
+        Args:
+            limit: how many at the most; None for all.
+            skip: how many of the newest to leave out.
+
+        Raises:
+            StoreError: if there is no store, or it cannot be read.
+        """
+        entries = self._entries()
+        found = entries.jobs()[skip:][:limit]
+        return [self._stored(entries, record) for record in entries.records(found)]
+
+    def retrieve_job(self, job_id: str) -> StoredJob:
+        """A job of the backend's store, of whichever process.
+
+        Args:
+            job_id: what ``job.job_id()`` has said, or :meth:`jobs` lists.
+
+        Raises:
+            StoreError: if there is no such job, no store, or it cannot be read.
+        """
+        entries = self._entries()
+        return self._stored(entries, entries.record(job_id))
+
+    def _entries(self) -> Entries:
+        store = RunOptions.of(self.options, {}).store
+        if store is None:
+            raise StoreError('There is no store to look into; set store="..." on the backend.')
+        return Entries(store)
+
+    def _stored(self, entries: Entries, record: JobRecord) -> StoredJob:
+        def start(run: Run, record: JobRecord) -> AerJobSet:
+            run.options, run.costs = replace(run.options, store=entries.store), self._costs
+            return self._started(run, self._required_executor({}), record)
+
+        return StoredJob(self, entries.store, record, start)
+
+    def _started(self, run: Run, executor: Any, resumed: JobRecord | None = None) -> AerJobSet:
+        job = AerJobSet(run, dispatcher(executor), executor, resumed)
+        job.submit()
+        return job
+
     def _get_executor(self, **run_options: Any) -> Any:
         return portable.unpacked(super()._get_executor(**run_options))
 
@@ -171,7 +228,7 @@ class AerSimulator(qiskit_aer.AerSimulator):
         executor = self._get_executor(**run_options)
         if executor is not None:
             return executor
-        if RunOptions.of(self.options, run_options).noise_sampling == "aer":
+        if _is_aers(RunOptions.of(self.options, run_options)):
             raise AerError("There is no executor to spread the circuits over; set executor=...")
         return _local_pool()
 
@@ -184,6 +241,11 @@ class AerSimulator(qiskit_aer.AerSimulator):
                 for circuits, *others in batches
             ]
             return Run(self, compiled, options, self._costs)
+
+
+def _is_aers(options: RunOptions) -> bool:
+    """Whether a run without an executor is plain Aer's."""
+    return options.noise_sampling == "aer" and options.store is None
 
 
 @cache

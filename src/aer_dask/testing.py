@@ -17,7 +17,7 @@ VOLATILE = frozenset({
     "parallel_experiments", "parallel_shots", "parallel_state_update", "omp_nested",
     "max_memory_mb", "max_gpu_memory_mb",
 })  # fmt: skip
-#: How far averages may differ: Aer adds them up in an order that depends on its threads.
+#: By so much averages may differ, because Aer adds them up in an order that depends on its threads.
 AVERAGE_TOLERANCE = 1e-12
 
 

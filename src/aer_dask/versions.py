@@ -120,9 +120,13 @@ def ours_to_compare() -> Iterator[None]:
         _ours_to_compare.set(before)
 
 
-def of_cluster(client: Client) -> dict[str, Versions]:
-    """The versions of the scheduler and of every worker, by what they are called."""
-    found: Any = client.get_versions(packages=PACKAGES)
+def asked(client: Client) -> Any:
+    """What Dask tells of the versions on a cluster; to be awaited in the client's event loop."""
+    return client.get_versions(packages=PACKAGES)
+
+
+def by_name(found: Any) -> dict[str, Versions]:
+    """The versions of the scheduler and of every worker, by what they are called, of that."""
     reports = {"the scheduler": of_scheduler(found["scheduler"]["packages"])}
     for address, report in found["workers"].items():
         reports[f"worker {address}"] = report["packages"]
@@ -138,7 +142,7 @@ def main() -> None:
     with ours_to_compare():
         client = Client(parser.parse_args().scheduler)
     with client:
-        here, others = installed(), of_cluster(client)
+        here, others = installed(), by_name(asked(client))
         try:
             require_same(here, others)
         except VersionMismatchError as error:

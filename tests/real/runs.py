@@ -6,6 +6,7 @@ from aer_dask import AerSimulator
 from tests.circuits import pauli_noise, plain, volume
 
 CIRCUIT = volume(9)
+CIRCUIT.name = "run"  # the same in every process
 OPTIONS = {"shots": 240, "seed_simulator": 9, "memory": True}
 
 

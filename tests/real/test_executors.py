@@ -144,7 +144,7 @@ def test_options_go_with_the_client_that_brought_them(client):
             ours = short_lived.id
             assert any(ours in holders for holders in kept(client).values())
     wait_until(lambda: ours not in set().union(*kept(client).values(), {""}), "it is forgotten")
-    assert kept(client) == before
+    assert kept(client).items() <= before.items()
 
 
 def test_options_that_the_scheduler_has_forgotten_cost_no_attempt(client, gate, monkeypatch):

@@ -1,13 +1,17 @@
 """A scheduler that goes away and comes back, or does not; workers that come and go meanwhile."""
 
+import contextlib
 import logging
+import signal
 import time
 
 import pytest
+from distributed.comm import CommClosedError
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus
 
 from aer_dask import AerSimulator, ExecutorError, JobCancelledError, VersionMismatchError
+from aer_dask.executors import session
 from aer_dask.testing import differences
 from tests.circuits import bell, plain
 from tests.waiting import wait_until
@@ -15,9 +19,11 @@ from tests.waiting import wait_until
 from .processes import Cluster, black_hole, kept_running
 from .runs import expected, start_run
 
-#: Longer than any attempt of Dask's client to connect can be answered: the kernel repeats one
-#: after 1, 3, 7, 15 and 31 s, and that client gives up after 30.
-HOLE_SECONDS = 23.0
+#: The kernel repeats an attempt to connect after 1, 3, 7, 15 and 31 s: one that fell into the hole
+#: is not answered in the 14 s after it. Dask's client makes another one after a fifth of its
+#: timeout, which is longer.
+HOLE_SECONDS = 17.0
+HOLE_TIMEOUT = 300
 MIB = 2**20
 
 
@@ -26,6 +32,16 @@ def cluster():
     cluster = Cluster()
     yield cluster
     cluster.close()
+
+
+@contextlib.contextmanager
+def stopped(process):
+    """A process that stands still, and is there all the same."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def wide(qubits):
@@ -39,7 +55,7 @@ def wide(qubits):
 
 
 def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, caplog):
-    client = cluster.new_client(timeout=120)
+    client = cluster.new_client(timeout=HOLE_TIMEOUT)
     with (
         caplog.at_level(logging.WARNING, logger="aer_dask"),
         kept_running(lambda: cluster.add_worker("worker", wait=False)),
@@ -58,6 +74,27 @@ def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, caplo
     client.close()
     with pytest.raises(ExecutorError, match="was closed"):
         start_run(client)
+
+
+def test_a_run_that_finds_the_scheduler_gone_at_its_first_question_waits_for_it(
+    cluster, monkeypatch
+):
+    """It was there when it was asked for workers, and is back soon."""
+    renew, client = session.Session.renew, cluster.new_client()
+
+    def kill_first(self, digest, shared):
+        monkeypatch.setattr(session.Session, "renew", renew)
+        cluster.kill_scheduler()
+        raise CommClosedError("Stream is closed")  # as a question ends that was under way
+
+    with kept_running(lambda: cluster.add_worker("worker", wait=False)):
+        client.wait_for_workers(1, timeout=120)
+        monkeypatch.setattr(session.Session, "renew", kill_first)
+        job = start_run(client)
+        assert job.progress().total == 0
+        cluster.start_scheduler()
+        assert differences(job.result(timeout=120), expected()) == []
+    assert set(job.attempts()) == {1}, "no task is sent before the scheduler has what all share"
 
 
 def test_cancel_does_not_wait_for_a_lost_scheduler(cluster):
@@ -170,3 +207,73 @@ def test_a_worker_that_joins_without_preload_is_held_to_the_versions(cluster, tm
         gate.touch()
         blocking.result(timeout=60)
         other.kill()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A scheduler is given up sooner than it is."""
+    monkeypatch.setattr(session, "_BETWEEN_SIGNS", 0.5)
+    monkeypatch.setattr(session, "_SIGN", 0.5)
+    monkeypatch.setattr(session, "PATIENCE", 3.0)
+
+
+def test_a_scheduler_that_stands_still_for_a_while_costs_nothing(cluster, impatient, monkeypatch):
+    monkeypatch.setattr(session, "PATIENCE", 300.0)
+    cluster.add_worker("worker")
+    job = start_run(cluster.client)
+    wait_until(lambda: job.progress().done >= 2, "two tasks are done")
+    with stopped(cluster.scheduler):
+        time.sleep(5)  # several signs are missed
+    assert differences(job.result(timeout=120), expected()) == []
+    assert set(job.attempts()) == {1}
+
+
+def test_a_scheduler_that_stands_still_for_good_ends_the_job_with_a_sentence(cluster, impatient):
+    cluster.add_worker("worker")
+    long = start_run(cluster.client, shots=100_000, max_shot_size=10_000)
+    wait_until(lambda: cluster.runs("worker"), "it runs")
+    with stopped(cluster.scheduler):
+        with pytest.raises(ExecutorError, match="has not answered for 3 s"):
+            long.result(timeout=60)
+        with pytest.raises(ExecutorError, match="has not answered for 3 s"):
+            AerSimulator(executor=cluster.client).run(bell())
+    assert AerSimulator(executor=cluster.client).run(bell()).result(timeout=60).success
+
+
+def test_a_scheduler_that_is_gone_for_good_ends_the_job_with_a_sentence(cluster, impatient):
+    cluster.add_worker("worker")
+    job = start_run(cluster.client, shots=100_000, max_shot_size=10_000)
+    wait_until(lambda: cluster.runs("worker"), "it runs")
+    cluster.kill_scheduler()
+    with pytest.raises(ExecutorError, match="was lost and did not come back within 3 s"):
+        job.result(timeout=60)
+
+
+def test_a_job_whose_workers_do_not_come_or_come_back_ends_with_a_sentence(cluster, monkeypatch):
+    monkeypatch.setattr("aer_dask.executors.dask.WORKERS_PATIENCE", 3.0)
+    backend = AerSimulator(executor=cluster.client)
+    none = r"has waited for 3 s: the cluster has no workers yet\. Start what it waits for"
+    with pytest.raises(ExecutorError, match=none):
+        backend.run(bell()).result(timeout=60)
+
+    cluster.add_worker("worker")
+    late = backend.run(bell())
+    job = start_run(cluster.client, shots=100_000, max_shot_size=10_000)
+    assert late.result(timeout=60).success
+    wait_until(lambda: cluster.runs("worker"), "it runs")
+    cluster.kill_worker("worker")
+    with pytest.raises(ExecutorError, match=none):
+        job.result(timeout=60)
+
+
+def test_a_task_that_no_worker_can_take_any_more_ends_its_job_with_a_sentence(cluster, monkeypatch):
+    monkeypatch.setattr("aer_dask.executors.dask.WORKERS_PATIENCE", 3.0)
+    cluster.add_worker("large", "--memory-limit", str(1200 * MIB))
+    options = {"shots": 10, "seed_simulator": 1, "method": "statevector", "max_job_size": 1}
+    job = AerSimulator(executor=cluster.client).run([wide(24), bell()], **options)
+    cluster.kill_worker("large")
+    cluster.add_worker("small", "--memory-limit", str(500 * MIB))
+    with pytest.raises(
+        ExecutorError, match=r"a worker with 0\.3 GiB for simulations; there is none"
+    ):
+        job.result(timeout=60)

@@ -50,7 +50,11 @@ def test_a_report_has_the_numbers_of_a_run_in_which_a_child_and_a_worker_died(ow
     (hurt, hurt_id), (killed, killed_id) = client.run(os.getpid).items()
     wait_until(lambda: is_busy(hurt_id), "it simulates").kill()
     wait_until(lambda: job.report().repeats, "the loss is known")
-    wait_until(lambda: is_busy(killed_id), "the other one simulates")
+    # a result that has not been fetched yet would be lost, and its task repeated, as well
+    wait_until(
+        lambda: is_busy(killed_id) and not any(client.has_what().values()),
+        "the other one simulates, and all results are fetched",
+    )
     os.kill(killed_id, signal.SIGKILL)
     job.result(timeout=120)
     report = job.report()

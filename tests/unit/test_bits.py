@@ -18,6 +18,7 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 from aer_dask import AerSimulator, InsufficientMemoryError
 from aer_dask.runs import run as runs
 from aer_dask.runs.collect import Collector
+from aer_dask.runs.merge import merge_outputs
 from aer_dask.runs.options import RunOptions
 from aer_dask.runs.run import Run
 from aer_dask.testing import differences
@@ -127,6 +128,27 @@ def test_saved_data_of_every_kind_is_put_together(save, noise, measure):
     circuits = [saving(save, measure=measure and save not in ("unitary", "superop"))] * 2
     assert_same(circuits, noise=NOISES[noise](), method=methods.get(save, "automatic"), shots=12,
                 seed_simulator=3, sizes={"max_job_size": 1, "max_shot_size": 5})  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("save", ["statevector", "statevector_shots", "probabilities"])
+def test_what_only_some_slices_save_is_put_together(save, seed):
+    circuit = QuantumCircuit(2, 1)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        SAVES[save](circuit)
+    assert_same([circuit], shots=8, seed_simulator=seed, memory=True, sizes={"max_shot_size": 1})
+
+
+def test_times_are_those_of_all_tasks_together():
+    outputs = [
+        {"metadata": {"time_taken_execute": 1.0, "mpi_rank": 0}},
+        {"metadata": {"time_taken_execute": 2.0, "time_taken_parameter_binding": 0.5}},
+    ]
+    assert merge_outputs(outputs, [])["metadata"] == {
+        "time_taken_execute": 3.0, "time_taken_parameter_binding": 0.5, "mpi_rank": 0,
+    }  # fmt: skip
 
 
 def test_a_channel_in_one_circuit_changes_the_others_as_it_does_in_one_run():

@@ -1,15 +1,21 @@
 """Child processes: reuse, death, and cancellation at any moment."""
 
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 
 import numpy as np
 import pytest
 
+from aer_dask import AerSimulator, InsufficientMemoryError
 from aer_dask.compile import codec
 from aer_dask.errors import OutOfMemoryError, WorkerLostError
+from aer_dask.executors.base import Capacity, Lost
+from aer_dask.executors.pool import PoolDispatcher
+from aer_dask.testing import differences
 from aer_dask.worker import child
 from aer_dask.worker.child import Children
 from aer_dask.worker.execute import simulate
@@ -53,6 +59,20 @@ def test_a_dead_child_is_replaced(children, task):
     children._idle[0].close()
     after = codec.decode(children.run("second", *task))
     assert after["results"][0]["data"] == before["results"][0]["data"]
+
+
+@pytest.mark.timeout(60)
+def test_a_child_that_lives_without_its_connection_is_ended_and_its_task_lost(
+    children, task, monkeypatch
+):
+    monkeypatch.setattr(child, "_ENDING", 0.5)
+    children.run("first", *task)
+    (first,) = children._idle
+    first._process.send_signal(signal.SIGSTOP)
+    first._connection.close()
+    with pytest.raises(WorkerLostError, match="it was killed"):
+        children.run("second", *task)
+    assert not first.alive()
 
 
 def test_a_child_whose_parent_died_before_it_could_serve_ends():
@@ -218,3 +238,37 @@ def test_a_child_that_was_left_in_the_middle_of_a_task_never_answers_another(
         children.run("interrupted", *long_task, unwanted=interrupt)
     (found,) = codec.decode_all(children.run("next", *task))
     assert found["results"][0]["data"] == codec.decode(simulate(*task))["results"][0]["data"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_task_that_was_killed_for_lack_of_memory_asks_for_more_than_its_worker_had_or_for_all(
+    monkeypatch, alone
+):
+    largest, limit, asked = 2**31, 2**30, []
+    submit, fetch = PoolDispatcher.submit, PoolDispatcher.fetch
+
+    def noting(self, key, task, memory, *rest):
+        asked.append(memory)
+        return submit(self, key, task, memory, *rest)
+
+    def killed_first(self, futures):
+        if len(asked) == 1:
+            return [Lost(OutOfMemoryError("killed", limit, alone), deaths=1)]
+        return fetch(self, futures)
+
+    monkeypatch.setattr(PoolDispatcher, "submit", noting)
+    monkeypatch.setattr(PoolDispatcher, "fetch", killed_first)
+    monkeypatch.setattr(PoolDispatcher, "capacity", lambda self: Capacity(1, largest))
+    with ThreadPoolExecutor(1) as pool:
+        backend = AerSimulator(executor=pool)
+        result = backend.run(bell(), shots=10, seed_simulator=1).result(timeout=60)
+        assert differences(result, plain().run(bell(), shots=10, seed_simulator=1).result()) == []
+        assert asked[1:] == [limit + 1 if alone else limit]
+
+        largest = limit
+        asked.clear()
+        if alone:
+            with pytest.raises(InsufficientMemoryError, match="none has more"):
+                backend.run(bell()).result(timeout=60)
+        else:
+            assert backend.run(bell()).result(timeout=60).success

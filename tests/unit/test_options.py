@@ -1,10 +1,15 @@
 """The options that are aer_dask's own are refused early, with an executor and without."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from qiskit_aer import AerError
 
 from aer_dask import AerSimulator, InsufficientMemoryError
+from aer_dask.runs.options import RunOptions
+from aer_dask.store import Store
 from tests.circuits import bell, volume
 from tests.compiling import assemble, compiled_run
 
@@ -14,6 +19,17 @@ def test_a_wrong_seed_policy_is_refused_without_an_executor_too():
         AerSimulator(seed_policy="lucky").run(bell())
     with pytest.raises(AerError, match="seed_policy must be one of"):
         AerSimulator().run(bell(), seed_policy="lucky")
+
+
+def test_copies_and_pickles_of_a_backend_keep_its_store(tmp_path):
+    store = Store(tmp_path.as_uri())
+    backend = AerSimulator(store=store)
+    copies = [copy.copy(backend), copy.deepcopy(backend), pickle.loads(pickle.dumps(backend))]
+    assert [each.options.store for each in copies] == [store] * 3
+    assert RunOptions.of(backend.options, {}).store == store
+    assert RunOptions.of(backend.options, {"store": False}).store is None
+    assert RunOptions.of(AerSimulator().options, {"store": tmp_path}).store == store
+    assert AerSimulator().run(bell(), store=False).result().success
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.uint64])

@@ -135,8 +135,10 @@ def test_a_worker_has_begun_what_its_threads_and_resources_allow_first_what_it_s
 
 
 def test_the_last_loss_of_a_task_that_the_executor_gives_up_counts_once():
-    died = [LostWorker(f"w{i}", ("aer-j-0-1", f"aer-j-{i}-2"), float(i)) for i in range(3)]
-    driver = Driver(None, SimpleNamespace(lost_workers=lambda prefix: died), "j")
+    def died(prefix):
+        return [LostWorker(f"w{i}", (f"{prefix}0-1", f"{prefix}{i}-2"), float(i)) for i in range(3)]
+
+    driver = Driver(None, SimpleNamespace(lost_workers=died), "j")
     lost = [Loss(0, 1, "Dask has given it up.")]
     found = [(loss.task, loss.worker) for loss in lost_with_workers(driver, lost)]
     assert found == [(0, "w0"), (0, "w0"), (0, "w1"), (1, "w1"), (2, "w2")]

@@ -73,7 +73,7 @@ _MANY_ERRORS = 50
 _OF_ALL_BATCHES = frozenset(
     {
         "executor", "max_job_size", "max_shot_size", "noise_sampling", "prefix_sharing",
-        "seed_policy",
+        "seed_policy", "store",
     }
 )  # fmt: skip
 
@@ -217,7 +217,7 @@ class Assembler:
                 bindings = _given(table) if bound is None else _bind(places, bound)
                 header["metadata"] = circuit.metadata
                 # encoded at once: thousands of small objects that stay make the collector busy
-                data = codec.encode(program, compress=not isinstance(program, Columns))
+                data = _encoded(program)
                 prediction = predictions.of(program, bool(bindings))
                 yield Compiled(self._same(data), prediction, bindings, header)
 
@@ -279,6 +279,40 @@ class Assembler:
         if not self._predictions.are_for(config, noise):
             self._predictions = _Predictions(config, noise)
         return self._predictions
+
+
+def restored(
+    config: dict[str, Any],
+    noise: dict[str, Any],
+    circuits: Iterable[tuple[program.Program | Columns, Bindings, dict[str, Any]]],
+) -> Batch:
+    """A batch from what was kept of it: options, noise, and of each circuit three things.
+
+    Args:
+        config: as :attr:`Batch.config`, with a seed.
+        noise: as :attr:`Batch.noise`.
+        circuits: programs, bindings and headers.
+
+    Raises:
+        ValueError: for an option that is none of Aer's, which workers would set all the same.
+    """
+    for option in config:
+        if option.startswith("_") or not hasattr(aer.AerConfig, option):
+            raise ValueError(f"{option!r} is no option of Aer's")
+    facts = NoiseFacts.of(noise) if noise else NO_NOISE
+    predictions = _Predictions(config, facts)
+    encoded: dict[int, bytes] = {}
+    compiled = []
+    for circuit, bindings, header in circuits:
+        if id(circuit) not in encoded:  # one object, so that it travels once
+            encoded[id(circuit)] = _encoded(circuit)
+        prediction = predictions.of(circuit, bool(bindings))
+        compiled.append(Compiled(encoded[id(circuit)], prediction, bindings, header))
+    return Batch(config, noise, facts, [1] * len(compiled), iter(()), compiled)
+
+
+def _encoded(circuit: program.Program | Columns) -> bytes:
+    return codec.encode(circuit, compress=not isinstance(circuit, Columns))
 
 
 class _Predictions:

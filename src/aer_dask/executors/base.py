@@ -107,6 +107,7 @@ class Dispatcher(ABC):
         Raises:
             VersionMismatchError: if a worker runs other versions than this process.
             ExecutorError: if none of the workers may be used.
+            WorkerLostError: if there is no connection just now; then :meth:`recover` does it.
         """
 
     @abstractmethod
@@ -134,17 +135,26 @@ class Dispatcher(ABC):
         """Stop tasks, by key, whether they wait or run."""
 
     def await_workers(self, stop: threading.Event) -> None:  # noqa: B027 (pools have theirs)
-        """Wait until there is a worker, or ``stop`` is set."""
+        """Wait until there is a worker, or ``stop`` is set.
+
+        Raises:
+            ExecutorError: if there is none for ten minutes.
+        """
 
     def recover(self, stop: threading.Event) -> None:  # noqa: B027 (pools have nothing to wait for)
         """Wait until tasks can be sent again after some were lost, or ``stop`` is set.
 
         Raises:
-            ExecutorError: if that does not happen within five minutes.
+            ExecutorError: if that does not happen within five minutes, or ten without a worker.
         """
 
     def stranded(self, futures: dict[str, Any]) -> list[str]:
-        """Keys of the tasks that no worker will ever take up; asked now and then."""
+        """Keys of the tasks that no worker will ever take up; asked now and then.
+
+        Raises:
+            ExecutorError: if the executor has given no sign of life for five minutes, or has had no
+                worker for ten that can run them all.
+        """
         return []
 
     def lost_workers(self, prefix: str) -> list[LostWorker]:

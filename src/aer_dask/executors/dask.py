@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 SMALL = 64 * 2**20
 #: What a Dask task ends with when the worker that ran it died, or the child in it.
 _DEATHS = (WorkerLostError, KilledWorker, NoValidWorkerError)
+#: Seconds that a job waits for workers that it can use while there are none: longer than a cloud
+#: takes to start a machine.
+WORKERS_PATIENCE = 600.0
 _POLL = 0.2
 _NO_WORKERS = "the cluster has no workers yet"
 _TASK = vars(distributed.client).get("Task", object)
@@ -80,6 +83,8 @@ class DaskDispatcher(Dispatcher):
         #: of the tasks that cannot run anywhere: the addresses they may go to, and their bytes
         self._asked: dict[str, tuple[list[str], int]] = {}
         self._has_warned = False
+        #: since when the workers have lacked something that tasks wait for
+        self._lacking: float | None = None
         self._resources = resources or {}
         self._shared = b""
         self._digest = ""
@@ -92,15 +97,14 @@ class DaskDispatcher(Dispatcher):
         return Capacity(slots, max(map(_memory, workers), default=None))
 
     def begin(self, shared: bytes) -> None:
+        self._shared, self._digest = shared, codec.digest(shared)
+        self._session.hold(self._digest)
         try:
             workers = self._session.workers()
             self._session.check(frozenset(workers))
-            self._shared, self._digest = shared, codec.digest(shared)
-            self._session.hold(self._digest, shared)
-        except OSError as error:
-            raise ExecutorError(
-                f"The Dask scheduler or a worker did not answer: {error}. Run the job again."
-            ) from error
+            self._session.renew(self._digest, shared)
+        except (OSError, concurrent.futures.CancelledError) as error:
+            raise WorkerLostError("The connection to the Dask scheduler was lost.") from error
         self._addresses = self._chosen_addresses(workers)
 
     def submit(self, key: str, task: bytes, memory: int, priority: int, done: Callback) -> Any:
@@ -124,7 +128,9 @@ class DaskDispatcher(Dispatcher):
         finished = [future for future in futures if future.status == "finished"]
         if finished:
             try:
-                fetched = finished[0].client.gather(finished)
+                fetched = self._session.patiently(
+                    lambda client: client.gather(finished), by=finished[0].client
+                )
                 outcomes.update(zip(finished, map(Output.of, fetched), strict=True))
             except (OSError, *_DEATHS, concurrent.futures.CancelledError) as error:
                 # a result that was lost with its worker, and that Dask could not compute again
@@ -144,7 +150,9 @@ class DaskDispatcher(Dispatcher):
         while not stop.is_set():
             self._session.connect(stop)
             if stop.is_set() or self.capacity().slots:
+                self._lacking = None
                 return
+            self._bear(self._no_workers)
             stop.wait(_POLL)
 
     def recover(self, stop: threading.Event) -> None:
@@ -172,11 +180,13 @@ class DaskDispatcher(Dispatcher):
             stop.wait(_POLL)
 
     def stranded(self, futures: dict[str, Any]) -> list[str]:
+        self._session.require_answers()
         self._asked = {key: asked for key, asked in self._asked.items() if key in futures}
-        workers = self._workers() if self._asked else {}
+        workers = self._workers()
+        self._bear(self._lack(workers, futures))
         if not workers:
             return []
-        self._warn_of_memory(max(memory for _, memory in self._asked.values()), workers)
+        self._warn_of_memory(self._largest(futures), workers)
         return [
             key
             for key, (addresses, _) in self._asked.items()
@@ -197,8 +207,7 @@ class DaskDispatcher(Dispatcher):
             if not self._session.connected():
                 return Outlook(0, "the scheduler is away; connecting again")
             if not workers:
-                which = "none of the chosen workers is there" if self._chosen else _NO_WORKERS
-                return Outlook(0, which)
+                return Outlook(0, self._no_workers)
             return Outlook(len(workers), self._waits_for(futures, workers, end))
         except (ExecutorError, OSError, concurrent.futures.CancelledError):
             return Outlook(None, "the scheduler does not answer")
@@ -210,20 +219,53 @@ class DaskDispatcher(Dispatcher):
         """
         given = self._session.processing(_left(end))
         mine = [worker for worker, keys in given.items() if not futures.keys().isdisjoint(keys)]
-        asked = [memory for key, (_, memory) in self._asked.copy().items() if key in futures]
-        largest = max(asked, default=0)
-        gibibytes = f"{largest / 2**30:.1f} GiB"
-        resources = " and ".join(f"{n:g} {name}" for name, n in self._resources.items())
         if mine:
             # a worker that is given a task holds it back until it has free what the task asks for
-            asks = " and ".join(filter(None, [gibibytes if largest > SMALL else "", resources]))
+            largest = self._largest(futures)
+            gibibytes = f"{largest / 2**30:.1f} GiB" if largest > SMALL else ""
+            asks = " and ".join(filter(None, [gibibytes, self._resources_in_words]))
             waits = asks and futures.keys().isdisjoint(self._session.running(mine, _left(end)))
             return f"{asks} that no worker has free" if waits else ""
-        if not any(self._has_resources(worker) for worker in workers.values()):
-            return f"a worker with the resource {resources}; there is none"
-        if largest > max(map(_memory, workers.values())):
-            return f"a worker with {gibibytes} for simulations; there is none"
+        if lack := self._lack(workers, futures):
+            return lack
         return "the workers are busy with other jobs" if futures and any(given.values()) else ""
+
+    def _lack(self, workers: dict[str, Any], futures: dict[str, Any]) -> str:
+        """What none of the workers has that tasks cannot run without; nothing if one has all."""
+        if not workers:
+            return self._no_workers
+        if not any(self._has_resources(worker) for worker in workers.values()):
+            return f"a worker with the resource {self._resources_in_words}; there is none"
+        largest = self._largest(futures)
+        if largest > max(map(_memory, workers.values())):
+            return f"a worker with {largest / 2**30:.1f} GiB for simulations; there is none"
+        return ""
+
+    def _bear(self, lack: str) -> None:
+        """Note what the workers lack, if anything; raise once that is so for too long."""
+        if not lack:
+            self._lacking = None
+            return
+        now = time.monotonic()
+        self._lacking = now if self._lacking is None else self._lacking
+        if now - self._lacking > WORKERS_PATIENCE:
+            raise ExecutorError(
+                f"The job has waited for {WORKERS_PATIENCE:g} s: {lack}. Start what it waits for "
+                "and run it again; with a store it then goes on from what was done."
+            )
+
+    def _largest(self, futures: dict[str, Any]) -> int:
+        """The most bytes that one of these tasks asks for."""
+        asked = [memory for key, (_, memory) in self._asked.copy().items() if key in futures]
+        return max(asked, default=0)
+
+    @property
+    def _no_workers(self) -> str:
+        return "none of the chosen workers is there" if self._chosen else _NO_WORKERS
+
+    @property
+    def _resources_in_words(self) -> str:
+        return " and ".join(f"{n:g} {name}" for name, n in self._resources.items())
 
     def end(self) -> None:
         if self._digest:

@@ -9,6 +9,7 @@ Kubernetes Service whose old pod is gone disappears into nothing.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
@@ -16,6 +17,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -36,8 +38,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that the user's client has to find its scheduler again by itself.
 GRACE = 5.0
-#: Seconds that a scheduler may stay away.
+#: Seconds that a scheduler may stay away, or be there and silent.
 PATIENCE = 300.0
+#: Seconds for a sign of life of the scheduler, and between two of them.
+_SIGN, _BETWEEN_SIGNS = 5.0, 10.0
 #: Seconds for one attempt to connect: to reach the port, and to become a client.
 _REACH, _CONNECT = 1.0, 5.0
 #: Options and noise models kept beyond their jobs: the next run of an optimiser finds its own.
@@ -76,6 +80,9 @@ class Session:
         #: workers that have gone with tasks of ours, the last ones
         self.lost_workers: deque[LostWorker] = deque(maxlen=_NOTED)
         self._lock = threading.RLock()
+        #: when it was asked last whether the scheduler lives, and since when it has been silent
+        self._asked = 0.0
+        self._silent: float | None = None
 
     @property
     def client(self) -> Client:
@@ -94,22 +101,79 @@ class Session:
         """Whether tasks can be sent now."""
         return bool(self.client.status == "running")
 
+    def require_answers(self) -> None:
+        """Ask for a sign of life of the scheduler, if the last time is a while ago.
+
+        Raises:
+            ExecutorError: if there is a connection, and has been none for :data:`PATIENCE` seconds.
+        """
+        client: Any = self.client
+        if not self.connected() or time.monotonic() - self._asked < _BETWEEN_SIGNS:
+            return
+        self._asked = time.monotonic()
+        if client.sync(_lives, client):
+            self._silent = None
+            return
+        self._silent = self._silent or self._asked
+        if time.monotonic() - self._silent > PATIENCE:
+            raise self._silence()
+
+    def patiently(self, ask: Callable[[Any], Any], by: Client | None = None) -> Any:
+        """What the scheduler, or a worker through it, answers, however long that takes.
+
+        Args:
+            ask: is given the client, in its event loop, where its methods can be awaited.
+            by: a client; default the one of the session.
+
+        Raises:
+            ExecutorError: if there is no sign of life for :data:`PATIENCE` seconds.
+        """
+        client: Any = by or self.client
+
+        async def watched() -> Any:
+            answer, heard = asyncio.ensure_future(ask(client)), time.monotonic()
+            while not (await asyncio.wait({answer}, timeout=_BETWEEN_SIGNS))[0]:
+                if await _lives(client):
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > PATIENCE:
+                    answer.cancel()
+                    raise self._silence()
+            return answer.result()
+
+        found = client.sync(watched)
+        self._silent = None
+        return found
+
+    def _silence(self) -> ExecutorError:
+        return ExecutorError(
+            f"The Dask scheduler at {self._address} is connected but has not answered for "
+            f"{PATIENCE:g} s. Look at its log and its process, start it again, run the job anew."
+        )
+
     def workers(self, timeout: float | None = None) -> dict[str, Any]:
         """What the scheduler knows of its workers, by address; nothing while it is away.
 
         Args:
-            timeout: seconds for its answer; None for as long as there is a connection.
+            timeout: seconds for its answer; None for as long as it lives.
 
         Raises:
             TimeoutError: if it does not answer in time.
+            ExecutorError: as :meth:`patiently`.
         """
         client: Any = self.client
         if not self.connected():
             return {}
-        try:
+
+        def identity(client: Any) -> Any:
             # not client.scheduler_info(), which has no timeout, and gives what the client has noted
             # last: that may be its own periodic look by now, which asks for no workers
-            answer = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=timeout)
+            return client.scheduler.identity(n_workers=-1)
+
+        try:
+            if timeout is None:
+                answer = self.patiently(identity)
+            else:
+                answer = client.sync(identity, client, callback_timeout=timeout)
             found: dict[str, Any] = answer["workers"]
         except TimeoutError:
             if timeout is not None:
@@ -154,34 +218,39 @@ class Session:
 
         Raises:
             VersionMismatchError: if one of them, or the scheduler, has others.
+            ExecutorError: as :meth:`patiently`.
         """
         with self._lock:
             if anew:
                 self._prepared = None
             if anew or not workers <= self._checked:
-                versions.require_same(versions.installed(), versions.of_cluster(self.client))
-                self.client.register_plugin(AerPlugin(), name=PLUGIN_NAME)
+                found = self.patiently(versions.asked)
+                versions.require_same(versions.installed(), versions.by_name(found))
+                self.patiently(lambda client: client.register_plugin(AerPlugin(), PLUGIN_NAME))
                 self._checked = workers
 
-    def hold(self, digest: str, shared: bytes) -> None:
-        """Keep options and noise models at the scheduler for a job that begins."""
+    def hold(self, digest: str) -> None:
+        """A job begins that needs options and noise models at the scheduler: see :meth:`renew`."""
         with self._lock:
             self._jobs[digest] += 1
-            self.renew(digest, shared)
 
     def renew(self, digest: str, shared: bytes) -> None:
-        """Have the scheduler hold them still; one that was restarted has forgotten all."""
+        """Have the scheduler hold them; one that was restarted has forgotten all."""
         with self._lock:
             if self._prepared != self.client.id:
                 self._install_store()
-            known = self._ask("aer_dask_hold", digest=digest)
+            known = self._hold(digest=digest)
             if known is None:
                 self._install_store()
             if not known:
-                self._ask("aer_dask_hold", digest=digest, data=shared)
+                self._hold(digest=digest, data=shared)
 
     def release(self, digest: str) -> None:
-        """A job has ended: keep its options only while they are among the last ones used."""
+        """A job has ended: keep its options only while they are among the last ones used.
+
+        Raises:
+            OSError: if the scheduler does not answer soon.
+        """
         with self._lock:
             self._jobs[digest] -= 1
             self._recent = deque([d for d in self._recent if d != digest] + [digest])
@@ -191,7 +260,7 @@ class Session:
                 if self._jobs[oldest] <= 0:
                     del self._jobs[oldest]
                     if self.connected():
-                        self._ask("aer_dask_release", digest=oldest)
+                        self._forget(oldest)
 
     def connect(self, stop: threading.Event) -> None:
         """Wait until there is a connection to the scheduler, or ``stop`` is set.
@@ -243,11 +312,10 @@ class Session:
             plugin = cloudpickle.dumps(shared_store.SharedStore())
         finally:
             cloudpickle.unregister_pickle_by_value(shared_store)
-        client.sync(
-            client.scheduler.register_scheduler_plugin,
-            plugin=plugin,
-            name=shared_store.NAME,
-            idempotent=True,
+        self.patiently(
+            lambda client: client.scheduler.register_scheduler_plugin(
+                plugin=plugin, name=shared_store.NAME, idempotent=True
+            )
         )
         client.subscribe_topic(shared_store.LOST, self._note_lost)
         self._prepared = client.id
@@ -257,10 +325,25 @@ class Session:
         when, lost = event
         self.lost_workers.append(LostWorker(lost["worker"], tuple(lost["keys"]), when))
 
-    def _ask(self, operation: str, **arguments: Any) -> Any:
-        """What the store answers; None where the scheduler has none."""
+    def _forget(self, digest: str) -> None:
         client: Any = self.client
-        return client.sync(getattr(client.scheduler, operation), client=client.id, **arguments)
+        forget = client.scheduler.aer_dask_release
+        client.sync(forget, client=client.id, digest=digest, callback_timeout=_SIGN)
+
+    def _hold(self, **arguments: Any) -> Any:
+        """What the store answers; None where the scheduler has none."""
+        return self.patiently(
+            lambda client: client.scheduler.aer_dask_hold(client=client.id, **arguments)
+        )
+
+
+async def _lives(client: Any) -> bool:
+    """Whether the scheduler gives a sign of life; asked in the client's event loop."""
+    try:
+        await asyncio.wait_for(client.scheduler.identity(n_workers=0), _SIGN)
+    except OSError:
+        return False
+    return True
 
 
 def _was_closed(source: Client | Cluster) -> bool:

@@ -13,6 +13,7 @@ import logging
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -28,6 +29,7 @@ from ..runs.plan import Plan, Task
 from ..runs.run import Run
 from ..worker.trace import Trace
 from .errors import JobCancelledError, JobTimeoutError
+from .keeping import Keeping
 from .record import Loss, Ran, Record
 
 logger = logging.getLogger(__name__)
@@ -68,9 +70,12 @@ class Driver:
         run: what is to be done.
         dispatcher: who does it.
         job_id: of the job, which names its tasks.
+        keeping: what the job has to do with a store; None for nothing.
     """
 
-    def __init__(self, run: Run, dispatcher: Dispatcher, job_id: str) -> None:
+    def __init__(
+        self, run: Run, dispatcher: Dispatcher, job_id: str, keeping: Keeping | None = None
+    ) -> None:
         #: A Result for each batch, or why there is none.
         self.outcome: Future[list[Result]] = Future()
         #: What is sent; None while the job waits for its first worker.
@@ -82,8 +87,12 @@ class Driver:
         self.sendings: list[int] = []
         #: Who ran what and when, and what was lost.
         self.record = Record()
+        #: The job's part of a store.
+        self.keeping = keeping
         self._run, self._dispatcher, self._job_id = run, dispatcher, job_id
-        self._prefix = f"aer-{job_id}-"  # of the keys of its tasks
+        # of the keys of its tasks: what another driver of this job sends has other ones, or Dask
+        # would give the output of one task for another
+        self._prefix = f"aer-{job_id}-{uuid.uuid4().hex[:8]}-"
         self._collector: Collector  # once all circuits are compiled
         self._tasks: list[Task] = []
         self._payloads: list[bytes] = []
@@ -97,6 +106,7 @@ class Driver:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._recovering = False
+        self._has_begun = False  # the executor was asked to; if in vain, it is recovered from
         self._thread = threading.Thread(target=self._main, name=f"aer-job-{job_id}", daemon=True)
         self._started = time.monotonic()
         self._seconds: float | None = None  # once it has ended
@@ -110,15 +120,19 @@ class Driver:
             Exception: what is wrong with the run or the workers.
         """
         self._started = time.monotonic()
-        capacity = self._dispatcher.capacity()
         try:
-            if capacity.slots:
+            if self.keeping is not None:
+                self._look_up(self.keeping)
+            if self.plan is not None:
+                pass  # all is there: nobody need be asked
+            elif (capacity := self._dispatcher.capacity()).slots and self._begin():
                 self._prepare(capacity)
             else:
                 with burst():
                     self._run.compile()
-        except BaseException:
+        except BaseException as error:
             self._stop_tasks()
+            self._end_keeping(error)
             raise
         _live.add(self)
         self._thread.start()
@@ -210,9 +224,21 @@ class Driver:
             finally:
                 self._stop_tasks()
         except BaseException as error:  # noqa: BLE001 (raised by result())
+            self._end_keeping(error)
             self._settle(error=error)
         else:
+            self._end_keeping()
             self._settle(results=results)
+
+    def _end_keeping(self, error: BaseException | None = None) -> None:
+        if self.keeping is None:
+            return
+        if self.outcome.done():  # cancelled, and whoever has done that waits
+            self.keeping.end("cancelled", stopped=True)
+        elif error is not None:
+            self.keeping.end("error", str(error), stopped=True)
+        else:
+            self.keeping.end("done")
 
     def _settle(
         self, *, results: list[Result] | None = None, error: BaseException | None = None
@@ -231,8 +257,11 @@ class Driver:
 
     def _work(self) -> list[Result]:
         if self.plan is None:
-            logger.warning("Job %s waits: the cluster has no workers yet.", self._job_id)
+            if not self._has_begun:
+                logger.warning("Job %s waits: the cluster has no workers yet.", self._job_id)
             self._dispatcher.await_workers(self._stop)
+            if not self._stop.is_set() and (self._has_begun or not self._begin()):
+                self._recover()
             if self._stop.is_set():
                 return []
             self._prepare(self._dispatcher.capacity())
@@ -243,9 +272,37 @@ class Driver:
             return []
         return self._collector.results(self._job_id, time.monotonic() - self._started)
 
+    def _look_up(self, keeping: Keeping) -> None:
+        """Take what is in the store: the plan is of the rest."""
+        with burst():
+            self._run.compile()
+        keeping.begin()
+        self._collect_from(keeping)
+        if all(self._is_complete):
+            self.plan = Plan((), tuple(self._run.experiments))
+
+    def _collect_from(self, keeping: Keeping | None) -> None:
+        """Make what takes outputs in, with those that are there from before."""
+        self._collector = Collector(self._run)
+        self._is_complete = [False] * len(self._run.experiments)
+        if keeping is not None:
+            self._collector.take(keeping.kept)
+            for experiment in keeping.kept.complete:
+                self._is_complete[experiment] = True
+                self.complete.append(experiment)
+
+    def _begin(self) -> bool:
+        """Check the workers, and give them what tasks share; whether there was a connection."""
+        self._has_begun = True
+        try:
+            self._dispatcher.begin(self._run.shared)
+        except WorkerLostError as error:
+            logger.warning("Job %s waits: %s", self._job_id, error)
+            return False
+        return True
+
     def _prepare(self, capacity: Capacity) -> None:
-        """Check the workers, and compile, plan, encode and send, some at a time."""
-        self._dispatcher.begin(self._run.shared)
+        """Compile, plan, encode and send, some at a time."""
         planner = self._run.planner(capacity.slots, capacity.memory)
         with burst():
             for tasks in filter(None, self._run.tasks(planner)):
@@ -254,8 +311,8 @@ class Driver:
                 # the last ones are left to the thread: a short run is not held up by sending
                 last = self._run.is_compiled
                 self._not_sent += [i for i in indices if last or not self._submit(i)]
-        self._collector = Collector(self._run)
-        self._is_complete = [False] * len(self._run.experiments)
+        if self.keeping is None:
+            self._collect_from(None)
         plan = Plan(tuple(self._tasks), tuple(self._run.experiments))
         self.plan = plan.with_bytes(self._payloads, self._run.shared)
 
@@ -346,6 +403,8 @@ class Driver:
     def _collect(self, index: int, output: Output) -> None:
         task = self._tasks[index]
         misjudged = self._collector.add(task, output.data)
+        if self.keeping is not None:
+            self.keeping.keep(task, output)
         self.record.ran.append(Ran(index, self.sendings[index], output.trace))
         self.record.received += output.size
         with self._changed:

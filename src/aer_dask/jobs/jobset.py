@@ -15,10 +15,12 @@ from qiskit.result import Result
 from ..executors.base import Dispatcher
 from ..runs.plan import Plan
 from ..runs.run import Run
+from ..store.entries import JobRecord
 from . import progress as progress_bar
 from . import report as reports
 from .driver import Driver, Timeout
 from .errors import JobCancelledError
+from .keeping import Keeping
 from .plot import plot
 from .report import JobReport
 
@@ -38,14 +40,23 @@ class Progress(NamedTuple):
 class AerJobSet(JobV1):
     """A run that is spread over an executor.
 
-    What ``AerSimulator.run`` returns when it has an executor. ``worker`` in the names of some
-    methods is the word of Qiskit Aer 0.9 to 0.14, where it meant the index of a task.
+    What ``AerSimulator.run`` returns when it has an executor; nobody makes one by hand. ``worker``
+    in the names of some methods is the word of Qiskit Aer 0.9 to 0.14, where it meant the index of
+    a task.
     """
 
-    def __init__(self, run: Run, dispatcher: Dispatcher, executor: Any) -> None:
-        super().__init__(run.backend, str(uuid.uuid4()))
+    def __init__(
+        self,
+        run: Run,
+        dispatcher: Dispatcher,
+        executor: Any,
+        resumed: JobRecord | None = None,
+    ) -> None:
+        super().__init__(run.backend, resumed.job_id if resumed else str(uuid.uuid4()))
         self._run, self._executor = run, executor
-        self._driver = Driver(run, dispatcher, self.job_id())
+        store = run.options.store
+        keeping = Keeping(run, store, self.job_id(), resumed) if store else None
+        self._driver = Driver(run, dispatcher, self.job_id(), keeping)
         self._submitted = False
         self._interrupts = 0
 
@@ -88,6 +99,10 @@ class AerJobSet(JobV1):
 
     def results(self, timeout: float | None = None, progress: bool = False) -> list[Result]:
         """One Result for each batch: one of an ordinary run, several of ``run_batches``.
+
+        Args:
+            timeout: seconds to wait over all, as for :meth:`result`; None for ever.
+            progress: whether to show a progress bar.
 
         Raises:
             Exception: as :meth:`result`.
@@ -212,14 +227,23 @@ class AerJobSet(JobV1):
             experiment: index in the result, name, or the circuit itself.
 
         Raises:
-            JobError: if no such circuit is part of the job.
+            JobError: if no such circuit is part of the job, or all of it came from the store.
         """
         index = self._index_of(experiment)
         tasks = [i for i, task in enumerate(self.plan().tasks) if index in task.experiments()]
+        if not tasks:
+            raise JobError(f"No task runs circuit {index}: its result came from the store.")
         return tasks[0] if len(tasks) == 1 else tasks
 
     def worker_job(self, worker: int | Iterable[int] | None = None) -> Any:
-        """The :class:`TaskJob` of one task, or a list of them; None for all."""
+        """The :class:`TaskJob` of one task, or a list of them.
+
+        Args:
+            worker: index of a task, or several of them. Default None: all.
+
+        Raises:
+            JobError: if there is no such task, or no plan yet.
+        """
         if isinstance(worker, int):
             return TaskJob(self, self._driver, self._valid_task(worker))
         indices = range(len(self.plan().tasks)) if worker is None else worker
@@ -228,7 +252,15 @@ class AerJobSet(JobV1):
     def worker_results(
         self, worker: int | Iterable[int] | None = None, timeout: float | None = None
     ) -> Result | list[Result]:
-        """What one task has given, or several; None for all. One deadline for them together."""
+        """What one task has given, or a list of what several have.
+
+        Args:
+            worker: index of a task, or several of them. Default None: all.
+            timeout: seconds for all of them together; None for ever.
+
+        Raises:
+            Exception: as :meth:`TaskJob.result`; JobError if there is no such task, or no plan yet.
+        """
         limit = Timeout(timeout)
         jobs = self.worker_job(worker)
         if isinstance(jobs, TaskJob):
@@ -236,7 +268,14 @@ class AerJobSet(JobV1):
         return [job._result(limit) for job in jobs]
 
     def job(self, experiment: int | str | QuantumCircuit) -> Any:
-        """The :class:`TaskJob` that runs a circuit, or a list where its shots are shared."""
+        """The :class:`TaskJob` that runs a circuit, or a list where its shots are shared.
+
+        Args:
+            experiment: index in the result, name, or the circuit itself.
+
+        Raises:
+            JobError: as :meth:`worker`.
+        """
         return self.worker_job(self.worker(experiment))
 
     def _require_submitted(self) -> None:

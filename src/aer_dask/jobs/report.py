@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..runs.run import Run
 from ..worker.trace import Trace
 from .driver import Driver
+from .keeping import Keeping
 from .record import Loss
 
 #: Reasons of repeats that a table has room for.
@@ -77,6 +78,13 @@ class JobReport:
             and resources, which ones by its last heartbeat and their order.
         resent: an entry for each time that a task was sent again of which nobody knows that it had
             begun: it waited for workers that have gone, or the scheduler was lost.
+        store: where results are kept; "" for nowhere.
+        stored_circuits: how many circuits the store had, with all their shots.
+        stored_shots: how many shots it had, of all circuits together.
+        stored_pieces: how many pieces these were cut into.
+        kept: how many tasks of this job are in the store now.
+        not_kept: why the others are not, or why the store could not be read, in sentences; "" if
+            all is well.
         runs: an entry for each run of which begin and end are known, in the order of their ends.
 
     Begins and ends are on one clock: of a Dask cluster it is the scheduler's, to which each worker
@@ -101,6 +109,12 @@ class JobReport:
     repeats: tuple[Repeat, ...]
     resent: tuple[Repeat, ...]
     runs: tuple[TaskRun, ...]
+    store: str = ""
+    stored_circuits: int = 0
+    stored_shots: int = 0
+    stored_pieces: int = 0
+    kept: int = 0
+    not_kept: str = ""
 
     def __str__(self) -> str:
         return "\n".join(f"{name:<9} {value}" for name, value in self._rows())
@@ -130,6 +144,10 @@ class JobReport:
         if self.resent:
             yield "resent", f"{len(self.resent):,}, of which nobody knows that they had begun"
             yield from _reasons(self.resent, "resent")
+        if self.store:
+            there = f"{self.stored_circuits:,} circuits and {self.stored_shots:,} shots"
+            yield "store", f"{there} were there, in {self.stored_pieces:,} pieces"
+            yield "", self.not_kept or f"{self.kept:,} tasks are kept in {self.store}"
 
 
 def _reasons(repeats: tuple[Repeat, ...], field: str) -> Iterator[tuple[str, str]]:
@@ -194,7 +212,22 @@ def report(run: Run, driver: Driver, status: str) -> JobReport:
         repeats=tuple(repeats),
         resent=tuple(repeat_of(loss) for loss in lost if not loss.begun),
         runs=tuple(sorted(runs, key=lambda run: run.ended)),
+        **_of_store(driver.keeping),
     )
+
+
+def _of_store(keeping: Keeping | None) -> dict[str, Any]:
+    """The fields of a report that are about a store."""
+    if keeping is None:
+        return {}
+    return {
+        "store": str(keeping.store),
+        "stored_circuits": len(keeping.kept.complete),
+        "stored_shots": keeping.kept.shots,
+        "stored_pieces": keeping.kept.pieces,
+        "kept": keeping.tasks_kept,
+        "not_kept": keeping.why_not,
+    }
 
 
 def repeat_of(loss: Loss) -> Repeat:

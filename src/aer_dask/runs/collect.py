@@ -14,6 +14,7 @@ from ..compile import codec
 from ..compile.program import NAME
 from ..trajectories.results import finished
 from . import merge
+from .kept import Kept
 from .merge import RawOutput, RawResult
 from .plan import Piece, Task
 from .run import Run
@@ -88,9 +89,18 @@ class Collector:
         with burst():
             outputs: list[RawOutput] = codec.decode_all(data)
         for piece, output in zip(task.pieces, outputs, strict=True):
+            _check_shots(piece, output)
             self._add_piece(piece, output)
         self._learn(task, outputs)
         return [index for index in task.experiments() if self._is_misjudged(index)]
+
+    def take(self, kept: Kept) -> None:
+        """Take in what is there from before."""
+        for index, results in kept.results.items():
+            for piece, result, output in results:
+                self._outputs[self._run.experiments[index].batch][piece.start] = output
+                whole = piece.is_whole(self._run.experiments[index].shots)
+                self._collected[index].add(piece.key, result, whole)
 
     def is_complete(self, index: int) -> bool:
         """Whether all shots of an experiment are there."""
@@ -138,7 +148,7 @@ class Collector:
             self._not_loaded.update(range(piece.start, piece.stop))
             return
         for index, result in zip(range(piece.start, piece.stop), results, strict=True):
-            whole = piece.share == 1.0 and piece.shots == self._run.experiments[index].shots
+            whole = piece.is_whole(self._run.experiments[index].shots)
             self._collected[index].add(piece.key, result, whole)
 
     def _is_misjudged(self, index: int) -> bool:
@@ -208,3 +218,13 @@ class Collector:
             "time_taken": seconds,
         }
         return backend._format_results(output)
+
+
+def _check_shots(piece: Piece, output: RawOutput) -> None:
+    """An output of other shots is that of another task; parts of shared trajectories have any."""
+    shots = {result["shots"] for result in output["results"] if result["success"]}
+    if piece.parts <= 1 and not shots <= {piece.shots}:
+        raise AerError(
+            f"A task of {piece.shots} shots has given {sorted(shots)}. This is a fault of "
+            "aer_dask; please report it with the circuits and options of this run."
+        )

@@ -17,6 +17,10 @@ from typing import Any
 import numpy as np
 from qiskit_aer import AerError
 
+#: What the metadata of slices, and of outputs, has of which there is one for all of them.
+TYPES = "result_types", "result_subtypes"
+TIMES = "time_taken_execute", "time_taken_parameter_binding"
+
 RawOutput = dict[str, Any]  # what one call of the controller gives
 RawResult = dict[str, Any]  # one entry of its "results"
 
@@ -61,7 +65,7 @@ def merge_shots(parts: Sequence[RawResult]) -> RawResult:
 
 def _merge_metadata(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     merged = dict(parts[0])
-    for key in ("result_types", "result_subtypes"):
+    for key in TYPES:
         if any(key in part for part in parts):
             merged[key] = {k: v for part in parts for k, v in part.get(key, {}).items()}
     merged["time_taken"] = sum(part.get("time_taken", 0.0) for part in parts)
@@ -72,16 +76,12 @@ def _sum(values: Sequence[Any]) -> Any:
     if isinstance(values[0], dict):
         keys = dict.fromkeys(key for value in values for key in value)
         return {key: _sum([value[key] for value in values if key in value]) for key in keys}
-    if isinstance(values[0], list):
-        return np.sum([np.asarray(value) for value in values], axis=0).tolist()
     return reduce(add, values)
 
 
 def _scale(value: Any, factor: float) -> Any:
     if isinstance(value, dict):
         return {key: _scale(item, factor) for key, item in value.items()}
-    if isinstance(value, list):
-        return (np.asarray(value) * factor).tolist()
     return value * factor
 
 
@@ -146,6 +146,6 @@ def merge_outputs(outputs: Sequence[RawOutput], experiments: Sequence[RawResult]
     merged["results"] = list(experiments)
     merged["success"], merged["status"] = status_of(experiments)
     merged["metadata"] = dict(outputs[0].get("metadata", {}))
-    for key in ("time_taken_execute", "time_taken_parameter_binding"):
+    for key in TIMES:
         merged["metadata"][key] = sum(o.get("metadata", {}).get(key, 0.0) for o in outputs)
     return merged

@@ -10,12 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+import dask.config
 from qiskit_aer import AerError
+
+from ..store.location import Store
 
 SEED_POLICIES = ("aer", "independent")
 NOISE_SAMPLINGS = ("aer", "shared", "auto")
 #: Defaults of the options that plain Aer does not have.
-DEFAULTS = {"seed_policy": "aer", "prefix_sharing": True, "noise_sampling": "aer"}
+DEFAULTS = {
+    "seed_policy": "aer", "prefix_sharing": True, "noise_sampling": "aer", "store": None,
+}  # fmt: skip
+#: Where Dask's configuration may name a store, for runs with an executor.
+STORE = "aer-dask.store"
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class RunOptions:
     the one that plain Aer would have used there. ``prefix_sharing`` lets rows of parameter values
     share the simulation of what they have in common, and ``noise_sampling`` says whether the shots
     of noisy circuits do: ``"aer"`` for not, ``"shared"`` for all, ``"auto"`` where it is faster.
+    ``store`` is where results are kept; None for nowhere.
     """
 
     max_job_size: int | None = None
@@ -34,6 +42,7 @@ class RunOptions:
     independent: bool = False
     prefix_sharing: bool = True
     noise_sampling: str = "aer"
+    store: Store | None = None
 
     @classmethod
     def of(cls, backend_options: Any, run_options: dict[str, Any]) -> Self:
@@ -46,6 +55,7 @@ class RunOptions:
         Raises:
             AerError: for a size that is no whole number of at least 1, an unknown seed policy
                 or noise sampling, or a switch that is neither True nor False.
+            StoreError: for a store that can never work.
         """
 
         def given(name: str) -> Any:
@@ -63,7 +73,14 @@ class RunOptions:
             policy == "independent",
             sharing,
             sampling,
+            _store(given("store"), has_executor=given("executor") is not None),
         )
+
+
+def _store(given: Any, *, has_executor: bool) -> Store | None:
+    if given is None and has_executor:
+        given = dask.config.get(STORE, None)
+    return None if given is None or given is False else Store.of(given)
 
 
 def _size(name: str, value: Any) -> int | None:

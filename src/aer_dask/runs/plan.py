@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import NamedTuple
 
 from qiskit_aer import AerError
 
@@ -67,6 +69,10 @@ class Piece:
         """Which part of the work of its shots it is."""
         return 1 / max(self.parts, 1)
 
+    def is_whole(self, shots: int) -> bool:
+        """Whether it is all of experiments of so many shots."""
+        return self.share == 1.0 and self.shots == shots
+
 
 @dataclass(frozen=True)
 class Task:
@@ -83,6 +89,19 @@ class Task:
     def experiments(self) -> range:
         """The experiments that the task contributes to."""
         return range(self.pieces[0].start, self.pieces[-1].stop)
+
+
+class Missing(NamedTuple):
+    """What is missing of an experiment of which something is there from before.
+
+    ``intervals`` are of its shots, from the first to before the last, in order; of the parts of
+    them where they share trajectories and were cut into so many ``parts``. ``share`` says which
+    part of the work they are.
+    """
+
+    intervals: tuple[tuple[int, int], ...]
+    share: float
+    parts: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,6 +174,7 @@ class Planner:
         seconds: estimate for so many shots of a circuit.
         options: sizes that the user asked for, and where seeds come from.
         memory: bytes that the largest worker has for a task; None if that is not known.
+        missing: of experiments of which something is there already, what is not.
     """
 
     experiments: Sequence[Experiment]
@@ -162,6 +182,7 @@ class Planner:
     seconds: Seconds
     options: RunOptions = field(default_factory=RunOptions)
     memory: int | None = None
+    missing: Mapping[int, Missing] = field(default_factory=dict)
     #: what the next task will have, its seconds, and the memory of its results
     _group: list[int] = field(default_factory=list, init=False)
     _filled: float = field(default=0.0, init=False)
@@ -192,16 +213,19 @@ class Planner:
             AerError: as :meth:`plan`.
         """
         self._refuse_too_many(indices)
-        total = (self._planned + sum(map(self._seconds, indices))) / known
+        total = (self._planned + sum(map(self._left, indices))) / known
         share = self._share(total)
         for index in indices:
-            seconds = self._seconds(index)
+            seconds, missing = self._left(index), self.missing.get(index)
+            if missing and not missing.intervals:
+                yield from self.rest()  # no task spans what is there
+                continue
             target = self._target(index, share, total)
             if known < 1.0 and not self._can_share(index):
                 target = min(target, self._soon())
             self._planned += seconds
             pieces = list(self._pieces(index, share))
-            if len(pieces) > 1:
+            if len(pieces) > 1 or missing:
                 yield from self.rest()
                 yield from self._packed(index, pieces, share)
                 continue
@@ -220,6 +244,30 @@ class Planner:
     def whole(self, index: int) -> Task:
         """One experiment with all its shots: what to run where split shots did not hold."""
         return self._grouped([index], self._seconds(index))[0]
+
+    def fits(self, index: int, piece: Piece) -> bool:
+        """Whether a piece of any plan of the run gives an experiment the bits that this one does.
+
+        Those of another version may be cut where this one would not cut.
+        """
+        experiment = self.experiments[index]
+        if (experiment.trajectories is not None) != (piece.parts > 0):
+            return False
+        if piece.parts:
+            most = max(experiment.shots, 1)
+            return 0 <= piece.part < piece.parts <= most and piece.shots == experiment.shots
+        if piece.first_shot < 0 or piece.first_shot + piece.shots > experiment.shots:
+            return False
+        if self.options.independent:
+            size = self._piece_shots(index, LONGEST_TASK)
+            on_grid = min(size, experiment.shots - piece.first_shot)
+            return piece.first_shot % size == 0 and piece.shots == on_grid
+        return piece.shots == experiment.shots or (piece.shots > 0 and self._divisible(index))
+
+    def _left(self, index: int) -> float:
+        """Seconds of what is left to do of an experiment."""
+        missing = self.missing.get(index)
+        return self._seconds(index) * (missing.share if missing else 1.0)
 
     def _seconds(self, index: int, shots: int | None = None) -> float:
         experiment = self.experiments[index]
@@ -286,7 +334,8 @@ class Planner:
             return True
         if self.options.max_job_size is not None:
             return len(self._group) >= self.options.max_job_size
-        return self._filled + seconds > target
+        # not left to rounding: from Python 3.12 on, sum() adds floats otherwise than before
+        return self._filled + seconds > target * (1 + 1e-9)
 
     def _output(self, index: int) -> int:
         experiment = self.experiments[index]
@@ -309,16 +358,23 @@ class Planner:
             yield from self._parts(index, target)
             return
         size, total = self._piece_shots(index, target), self.experiments[index].shots
-        for first in range(0, max(total, 1), size):
-            shots = min(size, total - first)
-            yield Piece(index, index + 1, first, shots, self._seed(index, first))
+        missing = self.missing.get(index)
+        for start, stop in missing.intervals if missing else [(0, max(total, 1))]:
+            for first in range(start, stop, size):
+                shots = min(size, stop - first, total - first)
+                yield Piece(index, index + 1, first, shots, self._seed(index, first))
 
     def _parts(self, index: int, target: float) -> Iterator[Piece]:
         """Parts of the shots that share trajectories; each begins anew, so few for one worker."""
         experiment = self.experiments[index]
         target = LONGEST_TASK if self.slots <= 1 else target
-        parts = max(1, min(experiment.shots, round(self._seconds(index) / target)))
-        for part in range(parts):
+        if missing := self.missing.get(index):
+            parts = missing.parts
+            left = chain.from_iterable(range(*interval) for interval in missing.intervals)
+        else:
+            parts = max(1, min(experiment.shots, round(self._seconds(index) / target)))
+            left = chain(range(parts))
+        for part in left:
             yield Piece(
                 index, index + 1, 0, experiment.shots, experiment.seed, part=part, parts=parts
             )

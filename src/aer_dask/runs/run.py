@@ -5,7 +5,7 @@ Knows no executor and no thread; :mod:`aer_dask.runs.collect` takes the outputs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..errors import InsufficientMemoryError
 from .costs import CostModel
 from .experiments import Experiment, expand
 from .options import RunOptions
-from .plan import Piece, Planner, Task
+from .plan import Missing, Piece, Planner, Task
 
 #: How much is compiled at a time, in about 5 ms, counted as :attr:`Batch.weights` are.
 PORTION = 5000
@@ -51,6 +51,8 @@ class Run:
         self.options, self.costs = options or RunOptions(), costs or CostModel()
         #: of the circuits that are compiled
         self.experiments: list[Experiment] = []
+        #: of experiments of which something is there from before, what is not
+        self.missing: Mapping[int, Missing] = {}
         self._compiled, self._weight = 0, max(sum(sum(batch.weights) for batch in batches), 1)
         self._expanding = expand(
             batches,
@@ -117,7 +119,9 @@ class Run:
             slots: tasks that it runs at once.
             memory: bytes for simulations on the largest worker; None if that is not known.
         """
-        return Planner(self.experiments, slots, self.costs.seconds, self.options, memory)
+        return Planner(
+            self.experiments, slots, self.costs.seconds, self.options, memory, self.missing
+        )
 
     def payload(self, task: Task) -> bytes:
         """The task as it travels."""

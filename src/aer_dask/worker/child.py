@@ -38,6 +38,8 @@ _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 #: Seconds between two looks at whether a task is still wanted, where nobody can call `kill`.
 _INTERVAL = 0.1
+#: Seconds that a child has to end after its connection has.
+_ENDING = 10.0
 #: Where Linux counts the processes of this control group that were killed for lack of memory.
 _MEMORY_EVENTS = (
     Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"),
@@ -174,7 +176,12 @@ class Child:
         self._connection.close()
 
     def _loss(self) -> WorkerLostError:
-        status, cause = self._process.wait(), self.cause_of_death()
+        try:
+            status = self._process.wait(_ENDING)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # it is there, but the connection to it is not
+            status = self._process.wait()
+        cause = self.cause_of_death()
         gone = "The process that simulated this task is gone:"
         if cause == "memory":
             return OutOfMemoryError(f"{gone} it was killed for lack of memory.")
