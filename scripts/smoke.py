@@ -18,6 +18,7 @@ import uuid
 from typing import Any
 
 import yaml
+
 from _cluster import Release, releases
 
 #: As the chart's tests of the same names run them, each in a Job of its own.

@@ -85,7 +85,8 @@ def run(client: Client, checks: list[str], timeout: float = PATIENCE) -> None:
     except QiskitError as error:  # whose str() is in quotes
         raise SystemExit(f"FAILED: {error.message}") from error
     except (AerDaskError, OSError) as error:
-        raise SystemExit(f"FAILED: {error}") from error
+        said = str(error) or f"No answer after {timeout:g} s."  # Dask's timeouts may have no words
+        raise SystemExit(f"FAILED: {said}") from error
 
 
 def timed_mean(

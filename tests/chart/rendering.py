@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,11 +16,16 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "aer-dask"
+#: Of package, chart and images.
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 KUBERNETES = "1.35.0"
 
 #: What Kubernetes' own pods leave of minikube's 2 CPUs and 4 GB: they ask for 0.85 CPU and 0.4 GiB.
 MINIKUBE_ROOM = {"cpu": 2 - 0.85, "memory": 3.2 * 2**30}
+
+#: Without a certificate, which would be another one in each rendering, and without a token.
+PLAIN = {"tls.mode": "disabled", "httpAuth.enabled": False}
 
 #: a manifest by Kind/name
 Manifests = dict[str, dict[str, Any]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,18 @@ from dask.config import collect_env
 from distributed.comm.addressing import uri_from_host_port
 from distributed.utils import clean_dashboard_address
 
-from .rendering import CHART, EVERYTHING, ROOT, Manifests, Values, pods, quantity, render, run_helm
+from .rendering import (
+    CHART,
+    EVERYTHING,
+    PLAIN,
+    ROOT,
+    Manifests,
+    Values,
+    pods,
+    quantity,
+    render,
+    run_helm,
+)
 
 VALUES_FILES = [*sorted((ROOT / "values").rglob("*.yaml")), EVERYTHING]
 WORKER = "Deployment/worker-default"
@@ -39,8 +52,8 @@ def test_every_pod_meets_the_restricted_standard(file: Path) -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True, key
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, key
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), key
-        volumes = [volume for volume in pod["volumes"] if volume["name"] != "tls"]  # a secret
-        assert all(set(v) <= {"name", "emptyDir", "persistentVolumeClaim"} for v in volumes), key
+        kinds = {"name", "emptyDir", "persistentVolumeClaim", "secret"}
+        assert all(set(volume) <= kinds for volume in pod["volumes"]), key
         for box in pod["containers"] + pod.get("initContainers", []):
             context = box["securityContext"]
             assert context["allowPrivilegeEscalation"] is False, key
@@ -62,6 +75,7 @@ def test_what_a_pod_may_write_fits_into_its_limit(everything: Manifests) -> None
         limit = pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]
         assert folders, key
         assert sum(map(quantity, folders)) < quantity(limit), key  # the rest is for logs
+        assert pod["containers"][0]["resources"]["requests"]["ephemeral-storage"], key
 
 
 def test_no_pod_holds_a_service_account_token_and_there_are_no_rules(default: Manifests) -> None:
@@ -88,11 +102,33 @@ def test_nothing_is_published_unless_asked(default: Manifests) -> None:
     assert not {"Ingress", "HTTPRoute"} & {m["kind"] for m in default.values()}
 
 
+OWN = {"app.kubernetes.io/instance": "aer", "app.kubernetes.io/name": "aer-dask"}
+
+
 def test_only_the_releases_own_pods_reach_scheduler_and_workers(default: Manifests) -> None:
     spec = default["NetworkPolicy/release"]["spec"]
-    own = {"app.kubernetes.io/instance": "aer", "app.kubernetes.io/name": "aer-dask"}
-    assert spec["podSelector"]["matchLabels"] == own
-    assert spec["ingress"] == [{"from": [{"podSelector": {"matchLabels": own}}]}]
+    assert spec["podSelector"]["matchLabels"] == OWN
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["ingress"] == [{"from": [{"podSelector": {"matchLabels": OWN}}]}]
+
+
+def test_scheduler_and_workers_reach_each_other_names_and_no_address_of_the_internet(
+    default: Manifests,
+) -> None:
+    each_other, names = default["NetworkPolicy/release"]["spec"]["egress"]
+    assert each_other == {"to": [{"podSelector": {"matchLabels": OWN}}]}
+    assert {port["port"] for port in names["ports"]} == {53, 5353}
+    assert {port["protocol"] for port in names["ports"]} == {"TCP", "UDP"}
+    blocks = [ip_network(peer["ipBlock"]["cidr"]) for peer in names["to"] if "ipBlock" in peer]
+    assert len(blocks) == len(names["to"]) - 1, "and pods of the cluster"
+    assert not any(block.is_global for block in blocks)
+
+
+def test_jupyter_reaches_everything_unless_told(default: Manifests) -> None:
+    assert default["NetworkPolicy/jupyter"]["spec"]["egress"] == [{}]
+    shut = render({"networkPolicy.jupyterEgress": []})["NetworkPolicy/jupyter"]["spec"]
+    assert shut["egress"] == []
+    assert shut["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_who_may_read_metrics_reaches_no_port_on_which_code_can_be_run() -> None:
@@ -110,6 +146,108 @@ def test_the_values_files_let_nobody_but_the_release_run_code() -> None:
     for file in sorted((ROOT / "values").rglob("*.yaml")):
         policy = render({}, file)["NetworkPolicy/release"]["spec"]["ingress"]
         assert [len(rule["from"]) for rule in policy if "ports" not in rule] == [1], file
+
+
+# --- the HTTP ports, and secrets ---
+
+
+def test_scheduler_and_workers_load_the_gate_before_anything_else(default: Manifests) -> None:
+    for key in ("Deployment/scheduler", WORKER):
+        command, env = container(default, key)["command"], environment(default, key)
+        preloads = [b for a, b in itertools.pairwise(command) if a == "--preload"]
+        assert preloads[0] == "aer_dask.gate", key
+        (mount,) = [m for m in container(default, key)["volumeMounts"] if m["name"] == "http"]
+        assert env["AER_DASK_HTTP_TOKEN_FILE"] == f"{mount['mountPath']}/token", key
+        assert "subPath" not in mount, "it would never change"
+
+
+def test_the_gates_token_is_long_and_no_two_are_alike() -> None:
+    first, second = (
+        render({"commonLabels": {"draw": str(i)}})["Secret/http"]["stringData"]["token"]
+        for i in range(2)
+    )
+    assert re.fullmatch(r"\w{32,}", first)
+    assert first != second
+
+
+def test_who_scrapes_is_told_to_show_the_token() -> None:
+    own = {"httpAuth.existingSecret": "mine", "httpAuth.existingSecretKey": "password"}
+    for given, credentials in (
+        ({}, {"name": "aer-aer-dask-http", "key": "token"}),
+        (own, {"name": "mine", "key": "password"}),
+    ):
+        manifests = render(given, EVERYTHING)
+        monitors = [
+            manifests["ServiceMonitor/scheduler"]["spec"]["endpoints"],
+            manifests["PodMonitor/worker"]["spec"]["podMetricsEndpoints"],
+        ]
+        wanted = {"type": "Bearer", "credentials": credentials}
+        assert [[end["authorization"] for end in ends] for ends in monitors] == [[wanted]] * 2
+    without = render({"httpAuth.enabled": False}, EVERYTHING)
+    assert "authorization" not in without["ServiceMonitor/scheduler"]["spec"]["endpoints"][0]
+
+
+def test_no_secret_is_in_an_argument_or_in_the_text_of_a_variable() -> None:
+    manifests = render({"tls": {"mode": "generated", "issuerRef": None}}, EVERYTHING)
+    secrets = [m for m in manifests.values() if m["kind"] == "Secret"]
+    words = {
+        word
+        for secret in secrets
+        for held in (secret.get("data", {}), secret.get("stringData", {}))
+        for key, word in held.items()
+        if key != "ca.crt"
+    }
+    assert len(words) == 4, "two tokens, the certificate and its key"
+    for key, manifest in manifests.items():
+        if manifest["kind"] != "Secret":
+            assert not any(word in json.dumps(manifest) for word in words), key
+    for key, pod in pods(manifests).items():
+        for box in pod["containers"]:
+            held = [e["name"] for e in box["env"] if "secretKeyRef" in e.get("valueFrom", {})]
+            assert held == (["JUPYTER_TOKEN"] if key == "Deployment/jupyter" else []), key
+
+
+# --- lost nodes, and going ---
+
+
+def borne(manifests: Manifests, key: str) -> dict[str, Any]:
+    return {t.get("key"): t for t in pods(manifests)[key]["tolerations"]}
+
+
+def test_a_lost_node_is_borne_for_half_a_minute_but_under_notebooks() -> None:
+    """A job waits 300 s for a scheduler; what is in a kernel's memory is lost with its pod."""
+    spot = {"key": "spot", "operator": "Exists", "effect": "NoSchedule"}
+    manifests = render({"worker.tolerations": [spot]})
+    for key in pods(manifests):
+        for taint in ("not-ready", "unreachable"):
+            found = borne(manifests, key)[f"node.kubernetes.io/{taint}"]
+            seconds = 300 if key == "Deployment/jupyter" else 30
+            assert (found["effect"], found["tolerationSeconds"]) == ("NoExecute", seconds), key
+    assert borne(manifests, WORKER)["spot"] == spot
+
+
+def test_what_is_said_of_lost_nodes_counts() -> None:
+    longer = {"key": "node.kubernetes.io/unreachable", "operator": "Exists",
+              "effect": "NoExecute", "tolerationSeconds": 900}  # fmt: skip
+    found = pods(render({"pod.tolerations": [longer]}))[WORKER]["tolerations"]
+    assert [t["tolerationSeconds"] for t in found] == [900, 30]
+    everything = {"operator": "Exists"}
+    assert pods(render({"pod.tolerations": [everything]}))[WORKER]["tolerations"] == [everything]
+    assert "tolerations" not in pods(render({"pod.lostNodeSeconds": None}))[WORKER]
+
+
+def test_jupyter_answers_while_its_service_forgets_it_and_has_time_left_to_close(
+    default: Manifests,
+) -> None:
+    box = container(default, "Deployment/jupyter")
+    assert box["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+    assert pods(default)["Deployment/jupyter"]["terminationGracePeriodSeconds"] >= 4 * 5
+
+
+def test_it_may_wait_otherwise_which_has_one_handler_alone() -> None:
+    other = {"exec": None, "sleep": {"seconds": 9}}
+    box = container(render({"jupyter.lifecycle.preStop": other}), "Deployment/jupyter")
+    assert box["lifecycle"] == {"preStop": {"sleep": {"seconds": 9}}}
 
 
 # --- addresses ---
@@ -155,10 +293,11 @@ def test_jupyter_listens_on_all_addresses_of_both_families(default: Manifests) -
 
 def test_a_worker_runs_one_task_at_a_time_with_the_version_gate_loaded(default: Manifests) -> None:
     command = container(default, WORKER)["command"]
-    assert command[:3] == ["dask", "worker", "tcp://aer-aer-dask-scheduler:8786"]
+    assert command[:3] == ["dask", "worker", "tls://aer-aer-dask-scheduler:8786"]
     assert command[command.index("--nthreads") + 1] == "1"
+    options = list(itertools.pairwise(command))
     for option in ("--preload", "--preload-nanny"):
-        assert command[command.index(option) + 1] == "aer_dask.worker"
+        assert (option, "aer_dask.worker") in options
 
 
 def test_a_worker_that_is_to_go_has_time_to_finish_its_task(default: Manifests) -> None:
@@ -180,20 +319,18 @@ DIFFERS = {
 
 
 @pytest.mark.parametrize("key", ["Deployment/scheduler", WORKER])
-def test_pods_and_the_embedded_cluster_have_the_same_settings_of_dask(
-    default: Manifests, key: str
-) -> None:
+def test_pods_and_the_embedded_cluster_have_the_same_settings_of_dask(key: str) -> None:
     from aer_dask.clusters.settings import DASK_SETTINGS
 
-    env = {k: v for k, v in environment(default, key).items() if k not in DIFFERS}
+    env = {k: v for k, v in environment(render(PLAIN), key).items() if k not in DIFFERS}
     assert collect_env(env) == collect_env(DASK_SETTINGS)
     assert env.keys() == DASK_SETTINGS.keys()
 
 
-def test_pods_and_the_embedded_cluster_have_the_same_flags_of_workers(default: Manifests) -> None:
+def test_pods_and_the_embedded_cluster_have_the_same_flags_of_workers() -> None:
     from aer_dask.clusters.settings import WORKER_FLAGS
 
-    flags = container(default, WORKER)["command"][3:]
+    flags = container(render(PLAIN), WORKER)["command"][3:]
     pairs = list(zip(flags[::2], flags[1::2], strict=True))
     same = [word for pair in pairs if pair[0] not in DIFFERS for word in pair]
     assert same == list(WORKER_FLAGS)
@@ -224,6 +361,17 @@ def test_null_replicas_leave_the_number_to_another_autoscaler() -> None:
     assert "HorizontalPodAutoscaler/worker-default" not in manifests
     target = manifests["ScaledObject/worker-default"]["spec"]["scaleTargetRef"]["name"]
     assert target == manifests[WORKER]["metadata"]["name"]
+
+
+def test_keda_shows_the_token_of_the_secret_that_the_release_has() -> None:
+    keda = ROOT / "values" / "examples" / "keda.yaml"
+    for own in ({}, {"httpAuth.existingSecret": "mine", "httpAuth.existingSecretKey": "password"}):
+        manifests = render(own, keda)
+        shown = next(m for m in manifests.values() if m["kind"] == "TriggerAuthentication")
+        (reference,) = shown["spec"]["secretTargetRef"]
+        (volume,) = [v for v in pods(manifests)[WORKER]["volumes"] if v["name"] == "http"]
+        assert reference["name"] == volume["secret"]["secretName"]
+        assert reference["key"] == volume["secret"]["items"][0]["key"]
 
 
 def test_the_number_of_workers_falls_slowly_and_rises_at_once(default: Manifests) -> None:

@@ -43,7 +43,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"jupyter.ingress.enabled": True}, "needs jupyter.ingress.host"),
     ({"jupyter.httpRoute.enabled": True}, "needs jupyter.httpRoute.parentRefs"),
     ({"tls.mode": "existingSecret"}, "needs tls.existingSecret, the name of a Secret"),
-    ({"tls.existingSecret": "mine"}, "tls.existingSecret is given, but tls.mode is disabled"),
+    ({"tls.existingSecret": "mine"}, "tls.existingSecret is given, but tls.mode is empty"),
     ({"tls.mode": "certManager"}, "needs tls.issuerRef.name"),
     ({"tls.renewBefore": "9000h"}, "tls.renewBefore 9000h is not shorter than tls.duration 8760h"),
     (
@@ -51,6 +51,26 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "scheduler.service.type NodePort publishes the scheduler, but networkPolicy keeps",
     ),
     ({"metrics.podMonitor.enabled": True}, "it out; add it to networkPolicy.metricsFrom"),
+    (
+        {"store.url": "s3://bucket", "jupyter.enabled": False},
+        "store is where notebooks keep results, but jupyter.enabled is false",
+    ),
+    ({"store.url": "/data"}, "store.url /data is no URL; give one such as s3://bucket/prefix"),
+    ({"store.existingSecret": "mine"}, "store.existingSecret is given, but no store"),
+    (
+        {"store.url": "s3://bucket", "store.persistence.enabled": True},
+        "mounts a volume at /data/aer, which store.url s3://bucket does not use",
+    ),
+    (
+        {"store.url": "file:///data/aerospace", "store.persistence.enabled": True},
+        "mounts a volume at /data/aer, which store.url file:///data/aerospace does not use",
+    ),
+    # as Helm gives them after --reuse-values
+    ({"httpAuth": None}, "httpAuth is missing, as it is after --reuse-values from an older chart"),
+    (
+        {"httpAuth": None, "metrics.podMonitor.enabled": True},
+        "take --reset-then-reuse-values, which keeps what you have set",
+    ),
     ({"workerGroups": {"default": None}}, "workerGroups is empty, so no worker would run"),
     ({"workerGroups.Big_One": {}}, "workerGroups.Big_One names pods"),
     ({"workerGroups.a-name-of-more-than-twenty": {}}, "at most 20 lower-case letters"),
@@ -67,7 +87,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # said by the schema
     ({"worker.replicas": "two"}, "'/worker/replicas': got string, want"),
     ({"worker.autoscaling.minReplicas": 0}, "'/worker/autoscaling/minReplicas': minimum"),
-    ({"tls.mode": "on"}, "'/tls/mode': value must be one of 'disabled', 'generated'"),
+    ({"tls.mode": "on"}, "'/tls/mode': value must be one of '', 'disabled', 'generated'"),
     ({"tls.duration": "a year"}, "'/tls/duration': 'a year' does not match pattern"),
     ({"image.pullPolicy": "Sometimes"}, "'/image/pullPolicy': value must be one of 'Always'"),
     ({"daskSettings.distributed": "x"}, "invalid propertyName 'distributed'"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .keys import documented_keys
-from .rendering import Manifests, RefusedError, pods, render
+from .rendering import PLAIN, VERSION, Manifests, RefusedError, pods, render
 
 SPEC = "spec.template.spec"
 BOX = f"{SPEC}.containers.0"
@@ -18,6 +18,7 @@ PROBE = {"exec": {"command": ["true"]}}
 ABSENT = object()
 #: Without this, what publishes or scrapes the scheduler needs a peer in networkPolicy, too.
 OPEN = {"networkPolicy.enabled": False}
+STORED = {"store.persistence.enabled": True}
 
 
 @dataclass
@@ -57,11 +58,11 @@ CASES = [
     case("revisionHistoryLimit", 1, "is how many old ReplicaSets are kept",
          "Deployment/worker-default spec.revisionHistoryLimit", 1),
     case("image.registry", "r.example.com/q", "stands before the repository",
-         f"Deployment/scheduler {BOX}.image", "r.example.com/q/aer-dask:0.1.0"),
+         f"Deployment/scheduler {BOX}.image", f"r.example.com/q/aer-dask:{VERSION}"),
     case("image.repository", "sim", "names the images",
-         f"Deployment/jupyter {BOX}.image", "sim-jupyter:0.1.0"),
+         f"Deployment/jupyter {BOX}.image", f"sim-jupyter:{VERSION}"),
     case("image.suffix", "-gpu", "ends the image's name",
-         f"Deployment/worker-default {BOX}.image", "aer-dask-gpu:0.1.0"),
+         f"Deployment/worker-default {BOX}.image", f"aer-dask-gpu:{VERSION}"),
     case("image.tag", "1.2.3", "is the tag of every image",
          f"Deployment/jupyter {BOX}.image", "aer-dask-jupyter:1.2.3"),
     case("image.digest", f"sha256:{'0' * 64}", "wins over the tag",
@@ -109,6 +110,10 @@ CASES = [
          "Pod/test-versions spec.nodeSelector", {"disk": "ssd"}),
     case("pod.tolerations", [{"key": "spot"}], "lets pods on tainted nodes",
          f"Deployment/scheduler {SPEC}.tolerations", [{"key": "spot"}]),
+    case("pod.lostNodeSeconds", 7, "is how long a lost node is borne",
+         f"Deployment/scheduler {SPEC}.tolerations", [{"tolerationSeconds": 7}]),
+    case("pod.lifecycle", {"postStart": PROBE}, "merges into each role's",
+         f"Deployment/jupyter {BOX}.lifecycle", {"postStart": PROBE, "preStop": {}}),
     case("pod.affinity", {"nodeAffinity": {}}, "is the pods' affinity",
          f"Deployment/scheduler {SPEC}.affinity", {"nodeAffinity": {}}),
     case("pod.topologySpreadConstraints", [{"maxSkew": 2}], "count the role's own pods",
@@ -210,6 +215,25 @@ CASES = [
          "PersistentVolumeClaim/jupyter spec.accessModes", ["ReadWriteMany"]),
     case("jupyter.persistence.annotations", {"a": "b"}, "annotate the claim",
          "PersistentVolumeClaim/jupyter metadata.annotations", {"a": "b"}),
+    case("store.url", "s3://bucket/prefix", "is where notebooks keep results",
+         f"Deployment/jupyter {BOX}.env",
+         [{"name": "DASK_AER_DASK__STORE", "value": "s3://bucket/prefix"}]),
+    case("store.existingSecret", "mine", "gives the notebooks their credentials",
+         f"Deployment/jupyter {BOX}.envFrom", [{"secretRef": {"name": "mine"}}],
+         **{"store.url": "s3://bucket"}),
+    case("store.persistence.enabled", True, "mounts a volume for results",
+         f"Deployment/jupyter {BOX}.volumeMounts", [{"name": "store", "mountPath": "/data/aer"}]),
+    case("store.persistence.existingClaim", "mine", "is the claim that is mounted",
+         f"Deployment/jupyter {SPEC}.volumes",
+         [{"name": "store", "persistentVolumeClaim": {"claimName": "mine"}}], **STORED),
+    case("store.persistence.size", "3Gi", "is the volume's size",
+         "PersistentVolumeClaim/store spec.resources.requests.storage", "3Gi", **STORED),
+    case("store.persistence.storageClass", "gp3", "is the volume's class",
+         "PersistentVolumeClaim/store spec.storageClassName", "gp3", **STORED),
+    case("store.persistence.accessModes", ["ReadWriteMany"], "are the volume's",
+         "PersistentVolumeClaim/store spec.accessModes", ["ReadWriteMany"], **STORED),
+    case("store.persistence.annotations", {"a": "b"}, "annotate the claim",
+         "PersistentVolumeClaim/store metadata.annotations", {"a": "b"}, **STORED),
     case("jupyter.service.type", "LoadBalancer", "is the type of its Service",
          "Service/jupyter spec.type", "LoadBalancer"),
     case("jupyter.service.annotations", {"a": "b"}, "annotate its Service",
@@ -259,21 +283,19 @@ CASES = [
          "HTTPRoute/jupyter spec.hostnames", ["h"],
          **{"jupyter.httpRoute.enabled": True, "jupyter.httpRoute.parentRefs": [{"name": "gw"}]}),
     # the rest
-    case("tls.mode", "generated", "makes Dask's processes speak TLS alone",
-         f"Deployment/worker-default {BOX}",
-         {"env": [{"name": "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION", "value": "true"}],
-          "volumeMounts": [{"name": "tls", "mountPath": "/etc/aer-dask/tls", "readOnly": True}]}),
+    case("tls.mode", "disabled", "has Dask's processes speak TCP",
+         f"Deployment/worker-default {BOX}.command", ["tcp://aer-aer-dask-scheduler:8786"]),
     case("tls.existingSecret", "mine", "is where the certificate comes from",
          "Pod/test-versions spec.volumes", [{"name": "tls", "secret": {"secretName": "mine"}}],
          **{"tls.mode": "existingSecret"}),
     case("tls.issuerRef", {"name": "own", "kind": "Issuer"}, "is who signs the certificate",
-         "Certificate/tls spec.issuerRef", {"name": "own", "kind": "Issuer"},
+         "Certificate/tls-certmanager spec.issuerRef", {"name": "own", "kind": "Issuer"},
          **{"tls.mode": "certManager"}),
     case("tls.duration", "10000h", "is how long the certificate is valid",
-         "Certificate/tls spec.duration", "10000h",
+         "Certificate/tls-certmanager spec.duration", "10000h",
          **{"tls.mode": "certManager", "tls.issuerRef": {"name": "own"}}),
     case("tls.renewBefore", "1000h", "is how long before its end it is renewed",
-         "Certificate/tls spec.renewBefore", "1000h",
+         "Certificate/tls-certmanager spec.renewBefore", "1000h",
          **{"tls.mode": "certManager", "tls.issuerRef": {"name": "own"}}),
     case("networkPolicy.enabled", False, "opens scheduler and workers to other pods",
          "NetworkPolicy/release", ABSENT),
@@ -282,6 +304,18 @@ CASES = [
     case("networkPolicy.metricsFrom", [{"namespaceSelector": {}}], "lets more peers read metrics",
          "NetworkPolicy/release spec.ingress",
          [{"from": [{"namespaceSelector": {}}], "ports": [{"port": "http"}]}]),
+    case("networkPolicy.egress", [{"ports": [{"port": 443}]}], "lets scheduler and workers out",
+         "NetworkPolicy/release spec.egress", [{"ports": [{"port": 443}]}]),
+    case("networkPolicy.jupyterEgress", [{"ports": [{"port": 443}]}], "is all that it may reach",
+         "NetworkPolicy/jupyter spec.egress", [{"ports": [{"port": 443}]}]),
+    case("httpAuth.enabled", False, "has the HTTP ports answer everybody",
+         "Secret/http", ABSENT),
+    case("httpAuth.existingSecret", "mine", "is where the token comes from",
+         f"Deployment/scheduler {SPEC}.volumes", [{"secret": {"secretName": "mine"}}]),
+    case("httpAuth.existingSecretKey", "password", "is the token's key in that Secret",
+         f"Deployment/scheduler {SPEC}.volumes",
+         [{"secret": {"items": [{"key": "password", "path": "token"}]}}],
+         **{"httpAuth.existingSecret": "mine"}),
     case("metrics.serviceMonitor.enabled", True, "has the scheduler scraped",
          "ServiceMonitor/scheduler spec.endpoints.0", {"port": "http", "path": "/metrics"},
          **OPEN),
@@ -362,10 +396,11 @@ def test_value(one: Case) -> None:
     ],
 )
 def test_every_key_of_pod_may_be_given_to_one_role_and_changes_no_other(
-    default: Manifests, role: str, deployment: str
+    role: str, deployment: str
 ) -> None:
+    default = render(PLAIN)
     of_pod = [one for one in CASES if one.path.startswith("pod.")]
-    changed = render({one.path.replace("pod", role, 1): one.value for one in of_pod})
+    changed = render(PLAIN | {one.path.replace("pod", role, 1): one.value for one in of_pod})
     for one in of_pod:
         path = one.where.split(" ")[1].removeprefix("spec.template.")
         where = f"{deployment} spec.template.{path}"
@@ -400,6 +435,17 @@ def test_the_storage_class_dash_means_a_volume_of_no_class() -> None:
     assert "storageClassName" not in render()["PersistentVolumeClaim/jupyter"]["spec"]
 
 
+def test_a_volume_for_results_is_the_store_of_notebooks_and_of_nobody_else() -> None:
+    manifests = render(STORED)
+    store = {"name": "DASK_AER_DASK__STORE", "value": "file:///data/aer"}
+    assert store in at(manifests, f"Deployment/jupyter {BOX}.env")
+    for role in ("scheduler", "worker-default"):
+        assert store not in at(manifests, f"Deployment/{role} {BOX}.env")
+    assert "PersistentVolumeClaim/store" not in render()
+    own = {**STORED, "store.persistence.existingClaim": "mine"}
+    assert "PersistentVolumeClaim/store" not in render(own)
+
+
 def test_a_group_can_turn_off_what_worker_turns_on() -> None:
     group = {"autoscaling": {"enabled": False}, "replicas": 0, "topologySpreadConstraints": []}
     worker = render({"workerGroups.off": group})["Deployment/worker-off"]
@@ -426,7 +472,7 @@ def test_null_removes_the_default_group() -> None:
 
 def test_an_image_with_another_suffix_does_not_inherit_the_digest() -> None:
     manifests = render({"image.digest": f"sha256:{'0' * 64}"})
-    assert at(manifests, f"Deployment/jupyter {BOX}.image") == "aer-dask-jupyter:0.1.0"
+    assert at(manifests, f"Deployment/jupyter {BOX}.image") == f"aer-dask-jupyter:{VERSION}"
 
 
 def test_an_image_of_ones_own_serves_every_pod() -> None:

@@ -9,7 +9,7 @@ import pytest
 from aer_dask import __version__
 from aer_dask.clusters.kube import default_manifest
 
-from .rendering import ROOT, pods, render
+from .rendering import PLAIN, ROOT, pods, render
 
 MINIKUBE = ROOT / "values" / "minikube.yaml"
 #: What belongs to a release, or that the operator has a way of its own for.
@@ -20,7 +20,8 @@ OTHER_OF_CONTAINER = {"command", "args", "env", "ports", "imagePullPolicy"}
 @pytest.mark.parametrize("role", ["scheduler", "worker"])
 def test_a_pod_of_the_operator_is_as_the_charts(role: str) -> None:
     name = {"scheduler": "scheduler", "worker": "worker-default"}[role]
-    values = {"worker.terminationGracePeriodSeconds": 600}  # minikube's is for nodes that go soon
+    # the operator knows no Secrets; minikube's time to go is for nodes that go soon
+    values = {**PLAIN, "worker.terminationGracePeriodSeconds": 600}
     theirs = pods(render(values, MINIKUBE))[f"Deployment/{name}"]
     ours = default_manifest()["spec"][role]["spec"]
     assert without(ours, OTHER) == without(theirs, OTHER)

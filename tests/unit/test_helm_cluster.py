@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import dask
 import httpx
 import kr8s
 import pytest
-from distributed import Scheduler
+from distributed import Client, Scheduler
 
 from aer_dask import ClusterError, HelmCluster
 from aer_dask.__main__ import main
-from aer_dask.clusters import helm, kubernetes
+from aer_dask.clusters import certificate, helm, kubernetes, release
 from aer_dask.clusters.settings import OWN_RELEASE
+from tests.certificates import Certificate
 
 
 def kubeconfig(folder, server="https://127.0.0.1:1"):
@@ -156,3 +161,67 @@ def test_the_command_line_ends_with_a_sentence(tmp_path, monkeypatch):
         main(["--release", "aer", "status"])
     with pytest.raises(SystemExit, match="Which release"):
         main(["status"])
+
+
+@pytest.mark.parametrize(("days", "told"), [(1, True), (89, True), (91, False)])
+def test_a_certificate_is_spoken_of_in_its_last_90_days(days, told):
+    end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + (days + 0.5) * 86400))
+    comm = SimpleNamespace(extra_info={"peercert": {"notAfter": end}})
+    said = certificate.warning(comm, "aer", "quantum")
+    assert (f"'aer' ends in {days} days" in said) == told == bool(said)
+    # of this release alone, and of no other chart's that has its name
+    commands = [part for part in said.split("`") if part.startswith("kubectl")]
+    assert len(commands) == 2 * told
+    label = "--selector=app.kubernetes.io/name=aer-dask,app.kubernetes.io/instance=aer"
+    assert all("--namespace=quantum" in each and label in each for each in commands)
+
+
+def test_there_is_nothing_to_say_of_a_connection_without_tls():
+    assert certificate.warning(SimpleNamespace(extra_info={}), "aer") == ""
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "why"),
+    [(-9, -2, r"its certificate has ended, on .* To renew it: .*`kubectl delete secret"),
+     (2, 9, r"its certificate is valid only from .* Set the clock that is wrong")],
+)  # fmt: skip
+def test_a_certificate_that_is_not_valid_is_named_as_the_cause(monkeypatch, start, end, why):
+    start, end = (datetime.now(UTC) + timedelta(days=days) for days in (start, end))
+    own = Certificate("aer", end, start=start)
+    paths = {"ca-file": own.pem, **{f"{role}.{part}": pem for role in ("client", "scheduler")
+             for part, pem in (("cert", own.pem), ("key", own.key_pem))}}  # fmt: skip
+    settings = {f"distributed.comm.tls.{path}": pem for path, pem in paths.items()}
+    monkeypatch.setenv(OWN_RELEASE, "aer")
+
+    async def connect():
+        async with Scheduler(protocol="tls", port=0, dashboard_address=":0") as scheduler:
+            monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", scheduler.address)
+            await HelmCluster(asynchronous=True, quiet=True)
+
+    with (
+        dask.config.set({**settings, "distributed.comm.require-encryption": True}),
+        pytest.raises(ClusterError, match=f"release 'aer' lets nobody in: {why}"),
+    ):
+        asyncio.run(asyncio.wait_for(connect(), 60))
+
+
+def test_from_a_release_with_tls_one_without_is_reached(monkeypatch):
+    """Dask's settings in a pod of the first are not about the second."""
+    spec = {"template": {"spec": {"volumes": [{"name": "tmp"}]}}}
+
+    async def deployments(self, kind, component, group=None):
+        return [SimpleNamespace(spec=spec)]
+
+    monkeypatch.setattr(release.Release, "_all", deployments)
+
+    async def connect():
+        open_one = release.Release(SimpleNamespace(namespace="there"), "open")
+        async with Scheduler(port=0, dashboard_address=":0") as scheduler:
+            with dask.config.set({"distributed.comm.require-encryption": True}):
+                with pytest.raises(RuntimeError, match="encryption required"):
+                    await Client(scheduler.address, asynchronous=True)
+                security = await open_one.security()
+                async with Client(scheduler.address, security=security, asynchronous=True):
+                    pass
+
+    asyncio.run(asyncio.wait_for(connect(), 60))

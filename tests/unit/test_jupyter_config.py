@@ -1,15 +1,21 @@
-"""What JupyterLab does in the image when it starts, where the home volume takes no more."""
+"""What JupyterLab does in the image when it starts: a full home volume, and the proxy."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tornado import web, websocket
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 
 ROOT = Path(__file__).resolve().parents[2]
 #: As Jupyter's programs begin, with what came of it.
@@ -23,12 +29,18 @@ print(json.dumps([app.config, os.environ.get("PIP_PYTHON")]))
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Start with a home directory, or where nothing can be written; gives what is said of home."""
+def config(tmp_path):
+    """The image's file, with the notebooks of this repository."""
     text = (ROOT / "images/jupyter_server_config.py").read_text()
     assert "/opt/aer-dask/" in text
-    config = tmp_path / "jupyter_server_config.py"
-    config.write_text(text.replace("/opt/aer-dask/", f"{ROOT}/"))
+    file = tmp_path / "jupyter_server_config.py"
+    file.write_text(text.replace("/opt/aer-dask/", f"{ROOT}/"))
+    return file
+
+
+@pytest.fixture
+def start(config, tmp_path):
+    """Start with a home directory, or where nothing can be written; gives what is said of home."""
 
     def started(home: Path, *, full: bool = False) -> list[str]:
         def fill() -> None:
@@ -79,3 +91,77 @@ def test_a_home_that_cannot_be_written_costs_no_setting(start, tmp_path):
     home.touch()
     (line,) = start(home)
     assert "cannot be filled" in line
+
+
+class Shown(websocket.WebSocketHandler):
+    """In the scheduler's place: says what it has been shown, as a page or by a web socket."""
+
+    async def get(self, *args):
+        if "Upgrade" in self.request.headers:
+            await super().get(*args)
+        else:
+            self.finish(self.what())
+
+    def open(self, *_):
+        self.write_message(self.what())
+
+    def what(self):
+        return {"uri": self.request.uri, "headers": dict(self.request.headers)}
+
+
+def address(folder):
+    """Where a server listens that writes it to a file of this folder; empty until it does."""
+    try:
+        (file,) = folder.glob("jpserver-*.json")
+        return json.loads(file.read_text())["url"].removeprefix("http://")
+    except ValueError:  # no file yet, or not yet all of it
+        return ""
+
+
+LOGIN, TOKEN = "the-login-of-somebody", "the-token-of-the-http-ports"
+#: All the ways by which a login comes along: the query, the cookie, and where one came from.
+LOGINS = {"Cookie": f"username-localhost={LOGIN}", "Referer": f"http://localhost/lab?token={LOGIN}"}
+
+
+def test_the_proxy_shows_the_scheduler_the_ports_token_and_no_login_of_the_user(config, tmp_path):
+    """Its port speaks plain HTTP: others on the network could read it."""
+    (tmp_path / "token").write_text(TOKEN)
+    host = "127.0.0.1"
+
+    async def proxied():
+        (listener,) = bind_sockets(0, host)
+        HTTPServer(web.Application([("/.*", Shown)])).add_socket(listener)
+        port = listener.getsockname()[1]
+        assert "8787" in config.read_text()
+        config.write_text(config.read_text().replace("8787", str(port)))
+        jupyter = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "jupyter_server", f"--config={config}", "--no-browser",
+            "--allow-root", "--port=0", f"--ServerProxy.host_allowlist=['{host}']",
+            env={**os.environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path),
+                 "JUPYTER_TOKEN": LOGIN, "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+                 "DASK_SCHEDULER_ADDRESS": f"tls://{host}:8786",
+                 "AER_DASK_HTTP_TOKEN_FILE": str(tmp_path / "token")},
+        )  # fmt: skip
+        try:
+            while not (root := address(tmp_path / "runtime")):
+                assert jupyter.returncode is None
+                await asyncio.sleep(0.1)
+            where = f"{root}proxy/{host}:{port}/status?a=1&token={LOGIN}&b=%20&%74oken={LOGIN}"
+            ask = HTTPRequest(f"http://{where}", headers=LOGINS, request_timeout=60)
+            page = None
+            while page is None:  # the file is there before the port is open
+                with suppress(ConnectionRefusedError):
+                    page = await AsyncHTTPClient().fetch(ask)
+                await asyncio.sleep(0.1)
+            ask = HTTPRequest(f"ws://{where}", headers=LOGINS)
+            message = await (await websocket.websocket_connect(ask)).read_message()
+            return [json.loads(page.body), json.loads(message)]
+        finally:
+            jupyter.terminate()
+            await jupyter.wait()
+
+    (tmp_path / "home").mkdir()
+    for shown in asyncio.run(asyncio.wait_for(proxied(), 120)):
+        assert shown["uri"] == "/status?a=1&b=%20"
+        assert shown["headers"]["Authorization"] == f"Bearer {TOKEN}"
+        assert LOGIN not in str(shown)

@@ -40,6 +40,15 @@ def test_a_check_that_takes_too_long_ends_with_a_sentence(client, check):
         smoke.run(client, [check], 0.1)
 
 
+def test_a_timeout_without_words_is_a_sentence_as_well(client, monkeypatch):
+    def check(client, timeout):
+        raise TimeoutError
+
+    monkeypatch.setitem(smoke.CHECKS, "slow", check)
+    with pytest.raises(SystemExit, match=r"^FAILED: No answer after 2 s\.$"):
+        smoke.run(client, ["slow"], 2.0)
+
+
 def test_one_worker_has_no_longer_than_all(client):
     circuits, settings = smoke.workloads()["ideal"]
     with pytest.raises(JobTimeoutError):

@@ -22,6 +22,7 @@ aer-dask/worker-group: {{ . }}
 
 {{/* The metadata of a resource; `annotations` in the dict are its own, besides the common ones. */}}
 {{- define "aer-dask.metadata" -}}
+{{- include "aer-dask.validate.reused" .root -}}
 name: {{ .name }}
 namespace: {{ .root.Release.Namespace }}
 labels:

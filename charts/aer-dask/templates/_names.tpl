@@ -42,6 +42,14 @@ all-addresses
 {{ ternary .Values.jupyter.auth.existingSecretKey "token" (not (empty .Values.jupyter.auth.existingSecret)) }}
 {{- end }}
 
+{{- define "aer-dask.store.claim" -}}
+{{ .Values.store.persistence.existingClaim | default (printf "%s-store" (include "aer-dask.fullname" .)) }}
+{{- end }}
+
+{{- define "aer-dask.store.url" -}}
+{{ .Values.store.url | default (ternary "file:///data/aer" "" .Values.store.persistence.enabled) }}
+{{- end }}
+
 {{- define "aer-dask.serviceAccountName" -}}
 {{- $own := ternary (include "aer-dask.fullname" .) "default" .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default $own -}}

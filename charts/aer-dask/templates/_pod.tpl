@@ -15,7 +15,8 @@ metadata:
     {{- with mergeOverwrite (dict) .root.Values.commonLabels .v.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with mergeOverwrite (dict) .root.Values.commonAnnotations .v.podAnnotations (.podAnnotations | default dict) }}
+  {{- $tls := include "aer-dask.tls.podAnnotations" .root | fromYaml }}
+  {{- with mergeOverwrite (dict) .root.Values.commonAnnotations .v.podAnnotations (.podAnnotations | default dict) $tls }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -36,10 +37,14 @@ hostAliases:
     hostnames: [{{ include "aer-dask.allAddresses" $ }}]
   {{- end }}
 terminationGracePeriodSeconds: {{ int $v.terminationGracePeriodSeconds }}
-{{- range $key, $value := pick $v "affinity" "dnsConfig" "nodeSelector" "priorityClassName" "runtimeClassName" "tolerations" }}
+{{- range $key, $value := pick $v "affinity" "dnsConfig" "nodeSelector" "priorityClassName" "runtimeClassName" }}
 {{- with $value }}
 {{ toYaml (dict $key .) }}
 {{- end }}
+{{- end }}
+{{- with include "aer-dask.tolerations" $v }}
+tolerations:
+  {{- . | trim | nindent 2 }}
 {{- end }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -72,10 +77,13 @@ volumes:
       {{- toYaml $v.tmp | nindent 6 }}
   - name: home
     {{- toYaml ($own.home | default (dict "emptyDir" $v.home)) | nindent 4 }}
-  {{- if ne .root.Values.tls.mode "disabled" }}
+  {{- if ne (include "aer-dask.tls.mode" .root) "disabled" }}
   - {{- include "aer-dask.tls.volume" .root | nindent 4 }}
   {{- end }}
-  {{- with $v.extraVolumes }}
+  {{- if .root.Values.httpAuth.enabled }}
+  - {{- include "aer-dask.http.volume" .root | nindent 4 }}
+  {{- end }}
+  {{- with concat ($own.volumes | default list) $v.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
@@ -93,13 +101,16 @@ env:
   - name: {{ $name }}
     value: {{ $value | quote }}
   {{- end }}
-  {{- if ne .root.Values.tls.mode "disabled" }}
+  {{- if ne (include "aer-dask.tls.mode" .root) "disabled" }}
   {{- include "aer-dask.tls.env" .root | nindent 2 }}
+  {{- end }}
+  {{- if .root.Values.httpAuth.enabled }}
+  - {{- include "aer-dask.http.env" .root | nindent 4 }}
   {{- end }}
   {{- with concat (.own.env | default list) $v.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with $v.extraEnvFrom }}
+{{- with concat (.own.envFrom | default list) $v.extraEnvFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -116,6 +127,10 @@ ports:
   {{- tpl (toYaml .) $.root | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- with $v.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $v.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -130,10 +145,13 @@ volumeMounts:
     mountPath: /tmp
   - name: home
     mountPath: /home/aer
-  {{- if ne .root.Values.tls.mode "disabled" }}
+  {{- if ne (include "aer-dask.tls.mode" .root) "disabled" }}
   - {{- include "aer-dask.tls.volumeMount" .root | nindent 4 }}
   {{- end }}
-  {{- with $v.extraVolumeMounts }}
+  {{- if .root.Values.httpAuth.enabled }}
+  - {{- include "aer-dask.http.volumeMount" .root | nindent 4 }}
+  {{- end }}
+  {{- with concat (.own.volumeMounts | default list) $v.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
@@ -144,6 +162,29 @@ volumeMounts:
 {{- range .v.topologySpreadConstraints -}}
 {{ merge (deepCopy .) (dict "labelSelector" $selector) | list | toYaml }}
 {{ end -}}
+{{- end }}
+
+{{/* Those that are given, and for how long a lost node is borne, unless these say it themselves. */}}
+{{- define "aer-dask.tolerations" -}}
+{{- range .tolerations }}
+{{ list . | toYaml }}
+{{- end }}
+{{- if not (kindIs "invalid" .lostNodeSeconds) }}
+{{- range $key := list "node.kubernetes.io/not-ready" "node.kubernetes.io/unreachable" }}
+{{- $said := false }}
+{{- range $.tolerations }}
+{{- if and (has (.key | default "") (list "" $key)) (has (.effect | default "") (list "" "NoExecute")) }}
+{{- $said = true }}
+{{- end }}
+{{- end }}
+{{- if not $said }}
+- key: {{ $key }}
+  operator: Exists
+  effect: NoExecute
+  tolerationSeconds: {{ int $.lostNodeSeconds }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* A role's disruption budget. */}}

@@ -4,11 +4,18 @@ said at once, each in a sentence that tells what to do.
 */}}
 {{- define "aer-dask.validate" -}}
 {{- $wrong := list -}}
-{{- range list "labels" "image" "service" "scheduler" "jupyter" "tls" "networkPolicy" "workers" -}}
+{{- range list "labels" "image" "service" "scheduler" "jupyter" "tls" "networkPolicy" "store" "workers" -}}
 {{- $wrong = append $wrong (include (printf "aer-dask.validate.%s" .) $ | trim) -}}
 {{- end -}}
 {{- with compact $wrong -}}
 {{- fail (printf "\n\naer-dask cannot be installed with these values:\n%s\n" (join "\n" .)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Asked by every resource, before it looks for values that an older chart did not have. */}}
+{{- define "aer-dask.validate.reused" -}}
+{{- if not (kindIs "map" .Values.httpAuth) -}}
+{{- fail "\n\naer-dask cannot be installed with these values:\n- httpAuth is missing, as it is after --reuse-values from an older chart; take --reset-then-reuse-values, which keeps what you have set, too.\n" -}}
 {{- end -}}
 {{- end }}
 
@@ -82,7 +89,7 @@ said at once, each in a sentence that tells what to do.
 - tls.mode existingSecret needs tls.existingSecret, the name of a Secret with ca.crt, tls.crt and tls.key.
 {{- end }}
 {{- if and .existingSecret (ne .mode "existingSecret") }}
-- tls.existingSecret is given, but tls.mode is {{ .mode }}; set tls.mode to existingSecret, or leave the Secret out.
+- tls.existingSecret is given, but tls.mode is {{ .mode | default "empty" }}; set tls.mode to existingSecret, or leave the Secret out.
 {{- end }}
 {{- if and (eq .mode "certManager") (not .issuerRef.name) }}
 - tls.mode certManager needs tls.issuerRef.name, the Issuer or ClusterIssuer that signs.
@@ -108,6 +115,24 @@ said at once, each in a sentence that tells what to do.
 - metrics.serviceMonitor and metrics.podMonitor have Prometheus scrape pods, but networkPolicy keeps it out; add it to networkPolicy.metricsFrom, as in namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}.
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aer-dask.validate.store" -}}
+{{- $url := include "aer-dask.store.url" . -}}
+{{- with .Values.store }}
+{{- if and (or $url .existingSecret) (not $.Values.jupyter.enabled) }}
+- store is where notebooks keep results, but jupyter.enabled is false; enable it, or give clients elsewhere their store themselves.
+{{- end }}
+{{- if and .url (not (regexMatch "^[a-z][a-z0-9+.-]*://." .url)) }}
+- store.url {{ .url }} is no URL; give one such as s3://bucket/prefix, or leave it empty and enable store.persistence.
+{{- end }}
+{{- if and .existingSecret (not $url) }}
+- store.existingSecret is given, but no store; set store.url or store.persistence.enabled, or leave the Secret out.
+{{- end }}
+{{- if and .persistence.enabled (not (regexMatch "^file:///data/aer(/|$)" $url)) }}
+- store.persistence mounts a volume at /data/aer, which store.url {{ .url }} does not use; leave one of them out.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -128,6 +128,7 @@ class EmbeddedCluster(SpecCluster):
         memory: bytes of each worker; default an equal share of this machine's.
         settings: further environment variables of all processes, such as ``DASK_...`` settings.
         security: how this process connects to them; default as Dask's configuration says.
+        spec_cluster: further arguments of ``distributed.SpecCluster``.
     """
 
     def __init__(

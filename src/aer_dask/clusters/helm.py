@@ -23,6 +23,7 @@ from distributed.utils import LoopRunner, format_dashboard_link, open_port, sync
 
 from .. import versions
 from ..errors import ClusterError
+from . import certificate
 from .settings import OWN_RELEASE
 from .waiting import WaitsForPods
 
@@ -78,6 +79,7 @@ class HelmCluster(WaitsForPods):
         self.security = Security()
         self._inside = name == own and namespace is None and context is None
         self._where = (namespace, context, kubeconfig)
+        self._namespace = namespace  # and once the API server is asked, its context's
         self._timeout = timeout
         self._release: Release | None = None
         self._forwards = AsyncExitStack()
@@ -131,6 +133,11 @@ class HelmCluster(WaitsForPods):
             await super()._start()
         except OSError as error:
             await self._close()
+            # Dask's words for it are those for all that TLS refuses
+            if why := certificate.trouble(self.security, str(self.name), self._namespace):
+                raise ClusterError(
+                    f"The scheduler of release {self.name!r} lets nobody in: {why}"
+                ) from error
             raise ClusterError(
                 f"The scheduler of release {self.name!r} does not answer at {address}: "
                 f"{error or f'nothing within {self._timeout:g} s'}."
@@ -142,13 +149,15 @@ class HelmCluster(WaitsForPods):
     async def _reach(self) -> str:
         """The address of the scheduler, through the API server, and how to connect to it."""
         # a refusal later on ends the connections of what asked: not those of the forwarding
+        kubernetes, _ = _kubernetes()
         release = await self._connected()
+        self._namespace = release.namespace
         scheduler = await release.scheduler(self._timeout, self._log)
         self.security = await release.security()
         ports = []
         for port in (_COMM, _HTTP):
             # kr8s itself takes one at random, without asking whether it is free
-            forward = scheduler.portforward(port, local_port=open_port("127.0.0.1"))
+            forward = kubernetes.Forward(scheduler, port, open_port("127.0.0.1"))
             ports.append(await self._forwards.enter_async_context(forward))
         self._dashboard = format_dashboard_link("localhost", ports[1])
         scheme = "tls" if self.security.require_encryption else "tcp"
@@ -224,10 +233,14 @@ class HelmCluster(WaitsForPods):
         finally:
             with suppress(TimeoutError):  # connections of others may stay
                 await asyncio.wait_for(self._forwards.aclose(), _POLL)
-            await _ended("PortForward._sync_sockets")
+            await _ended("Forward._sync_sockets")
 
     def close(self, timeout: float | None = None) -> Any:
-        """Leave the release, which stays as it is."""
+        """Leave the release, which stays as it is.
+
+        Args:
+            timeout: seconds that it may take; default as Dask's configuration says.
+        """
         closed = super().close(timeout)
         if not self.called_from_running_loop:
             self._loop_runner.stop()
@@ -241,6 +254,12 @@ class HelmCluster(WaitsForPods):
     def dashboard_link(self) -> str:
         """The dashboard's address, as a browser on this machine reaches it."""
         return self._dashboard or str(super().dashboard_link)
+
+    @property
+    def certificate_warning(self) -> str:
+        """That the release's certificate ends within 90 days, and the cure; else empty."""
+        comm = self._watch_worker_status_comm
+        return certificate.warning(comm, str(self.name), self._namespace)
 
     def scale(self, n: int, worker_group: str | None = None) -> Any:
         """Have so many workers from now on.

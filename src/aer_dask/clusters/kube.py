@@ -22,6 +22,7 @@ from typing import Any
 
 import dask.config
 import yaml
+from distributed.security import Security
 from tornado.ioloop import IOLoop
 
 try:
@@ -104,6 +105,8 @@ class KubeCluster(WaitsForPods, OperatorCluster):
             )
         if options.get("asynchronous"):  # upstream would start a loop of its own
             options.setdefault("loop", IOLoop.current())
+        # the operator knows no TLS, which a notebook's release asks of all connections
+        self.security = Security(require_encryption=False)
         # upstream's configuration says yes, also of a cluster that somebody else has made
         self._close_others = bool(options.get("shutdown_on_close"))
         try:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx_ws
 import kr8s
 from kr8s.asyncio.objects import Pod
+from kr8s.asyncio.portforward import PortForward
 
 from ..errors import ClusterError
 from .settings import OWN_RELEASE
+
+logger = logging.getLogger(__name__)
 
 #: Where a pod with an account finds its namespace; other processes have no such file.
 INSIDE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -22,6 +27,11 @@ INSIDE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
 #: Seconds that the API server has for an answer.
 ANSWER = 30.0
+#: How a connection through the API server breaks.
+_BROKEN = (
+    OSError, httpx.TransportError, httpx_ws.HTTPXWSException,
+    kr8s.APITimeoutError, kr8s.ConnectionClosedError, kr8s.ServerError,
+)  # fmt: skip
 
 
 async def connect(
@@ -60,6 +70,24 @@ async def connect(
             f"{at} does not say how to reach {named} of Kubernetes ({error}). "
             "See `kubectl config get-contexts`; set KUBECONFIG, or give context= or kubeconfig=."
         ) from error
+
+
+class Forward(PortForward):  # type: ignore[misc]
+    """A port of this machine that leads to one of a pod, through the API server.
+
+    One that breaks, because the network does or the pod's node is lost, is closed here, too,
+    so that whoever uses it connects anew.
+    """
+
+    async def _sync_sockets(self, reader: Any, writer: Any) -> None:
+        """Called by kr8s for each connection; what it raises asyncio prints, with its traceback."""
+        try:
+            with suppress(asyncio.CancelledError):  # as when the event loop ends
+                await super()._sync_sockets(reader, writer)
+        except* _BROKEN as broken:
+            self.pod = None  # the next one may be on another node
+            reason = broken.exceptions[0]
+            logger.info("A connection through the API server broke: %r", reason)
 
 
 @asynccontextmanager

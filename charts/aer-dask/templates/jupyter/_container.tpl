@@ -61,11 +61,29 @@ env:
   {{- end }}
   - name: DASK_DISTRIBUTED__DASHBOARD__LINK
     value: {{ $jupyter.baseUrl }}proxy/{host}:{port}/status
+  {{- with include "aer-dask.store.url" .root }}
+  - name: DASK_AER_DASK__STORE
+    value: {{ . | quote }}
+  {{- end }}
+{{- with .root.Values.store.existingSecret }}
+envFrom:
+  - secretRef:
+      name: {{ . }}
+{{- end }}
 ports:
   http: 8888
 {{- if or $jupyter.rbac.create $jupyter.rbac.scaling }}
 apiAccess: true
 serviceAccountName: {{ include "aer-dask.jupyter.name" .root }}
+{{- end }}
+{{- if .root.Values.store.persistence.enabled }}
+volumes:
+  - name: store
+    persistentVolumeClaim:
+      claimName: {{ include "aer-dask.store.claim" .root }}
+volumeMounts:
+  - name: store
+    mountPath: /data/aer
 {{- end }}
 {{- if $jupyter.persistence.enabled }}
 home:

@@ -10,6 +10,10 @@ command:
   - "8786"
   - --dashboard-address
   - {{ include "aer-dask.allAddresses" . }}:8787
+  {{- if .root.Values.httpAuth.enabled }}
+  - --preload
+  - aer_dask.gate
+  {{- end }}
 ports:
   comm: 8786
   http: 8787

@@ -7,6 +7,10 @@ command:
 env:
   - name: SCHEDULER
     value: {{ include "aer-dask.scheduler.address" .root }}
+  - name: RELEASE
+    value: {{ .root.Release.Name }}
+  - name: NAMESPACE
+    value: {{ .root.Release.Namespace }}
   {{- if .root.Values.jupyter.enabled }}
   - name: JUPYTER
     value: http://{{ include "aer-dask.jupyter.name" .root }}{{ .root.Values.jupyter.baseUrl }}

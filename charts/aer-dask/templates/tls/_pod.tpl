@@ -9,11 +9,17 @@ shows the same one, since Dask trusts whoever shows one of the release's authori
 
 {{/* How Dask's addresses begin. */}}
 {{- define "aer-dask.tls.scheme" -}}
-{{ ternary "tcp" "tls" (eq .Values.tls.mode "disabled") }}
+{{ ternary "tcp" "tls" (eq (include "aer-dask.tls.mode" .) "disabled") }}
 {{- end }}
 
+{{/*
+cert-manager's has a name of its own: it is not the release's, and Helm would delete that of mode
+`generated` under cert-manager's hands, or take cert-manager's for its own.
+*/}}
 {{- define "aer-dask.tls.secretName" -}}
-{{ .Values.tls.existingSecret | default (printf "%s-tls" (include "aer-dask.fullname" .)) }}
+{{- $ours := printf "%s-tls" (include "aer-dask.fullname" .) -}}
+{{- if eq .Values.tls.mode "certManager" }}{{ $ours = printf "%s-certmanager" $ours }}{{ end -}}
+{{ .Values.tls.existingSecret | default $ours }}
 {{- end }}
 
 {{- define "aer-dask.tls.env" -}}
@@ -21,6 +27,9 @@ shows the same one, since Dask trusts whoever shows one of the release's authori
 # without this, Dask would take the certificates and go on to speak TCP
 - name: DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION
   value: "true"
+# of an address that does not say
+- name: DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME
+  value: tls
 - name: DASK_DISTRIBUTED__COMM__TLS__CA_FILE
   value: {{ $folder }}/ca.crt
 {{- range list "SCHEDULER" "WORKER" "CLIENT" }}
@@ -43,4 +52,11 @@ secret:
 name: tls
 mountPath: {{ include "aer-dask.tls.folder" . }}
 readOnly: true
+{{- end }}
+
+{{/* Pods read a certificate when they start: another end is another certificate, and restarts them all. */}}
+{{- define "aer-dask.tls.podAnnotations" -}}
+{{- if eq (include "aer-dask.tls.mode" .) "generated" -}}
+{{ include "aer-dask.tls.endAnnotation" . }}: {{ include "aer-dask.tls.end" . | quote }}
+{{- end }}
 {{- end }}

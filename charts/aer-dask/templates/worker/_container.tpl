@@ -20,6 +20,10 @@ command:
   - $(POD_NAME)
   - --dashboard-address
   - {{ include "aer-dask.allAddresses" . }}:8787
+  {{- if .root.Values.httpAuth.enabled }}
+  - --preload
+  - aer_dask.gate
+  {{- end }}
   - --preload
   - aer_dask.worker
   # so that a pod of another version than the scheduler's ends with status 78, and one that is to go
