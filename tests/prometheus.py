@@ -20,15 +20,25 @@ from .waiting import wait_until
 
 @dataclass(frozen=True)
 class Target:
-    """An address as ``host:port``, the path there, and the labels that its samples get."""
+    """An address as ``host:port``, the path there, and the labels that its samples get.
+
+    ``how`` has further settings of Prometheus' ``scrape_config``, such as ``authorization``.
+    """
 
     address: str
     path: str = "/metrics"
     labels: dict[str, str] = field(default_factory=dict)
+    how: dict[str, Any] = field(default_factory=dict)
 
     def configuration(self) -> dict[str, Any]:
-        """As Prometheus reads it."""
-        return {"targets": [self.address], "labels": {"__metrics_path__": self.path, **self.labels}}
+        """As Prometheus reads it; samples keep labels that are called like those of the target."""
+        return {
+            "job_name": f"{self.address}{self.path}",
+            "honor_labels": True,
+            "metrics_path": self.path,
+            "static_configs": [{"targets": [self.address], "labels": self.labels}],
+            **self.how,
+        }
 
 
 @dataclass(frozen=True)
@@ -63,18 +73,11 @@ class Prometheus:
 
 @contextmanager
 def running(program: Path, folder: Path, targets: list[Target]) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes targets every two seconds, and keeps what it finds in a folder.
-
-    Samples keep labels of their own that are called like those of their target.
-    """
+    """A Prometheus that scrapes targets every two seconds, and keeps what it finds in a folder."""
     configuration = folder / "prometheus.json"
-    scrape = {
-        "job_name": "test",
-        "honor_labels": True,
-        "static_configs": [target.configuration() for target in targets],
-    }
+    scrapes = [target.configuration() for target in targets]
     configuration.write_text(
-        json.dumps({"global": {"scrape_interval": "2s"}, "scrape_configs": [scrape]})
+        json.dumps({"global": {"scrape_interval": "2s"}, "scrape_configs": scrapes})
     )
     where = f"127.0.0.1:{free_port()}"
     command = [program, f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}",

@@ -17,7 +17,7 @@ def main() -> None:
     commands.add_parser("up", help="bring a cluster up and write build/kubeconfig")
     commands.add_parser("down", help="take down what `up` brought up")
     tools = commands.add_parser("tools", help="compile helm and kubectl where PATH lacks them")
-    tools.add_argument("names", nargs="*", default=list(build.TOOL_SOURCES))
+    tools.add_argument("names", nargs="*", default=["helm", "kubectl"])
     load = commands.add_parser("load", help="load image archives on the cluster's nodes")
     load.add_argument("archives", nargs="+", type=Path)
     words = parser.parse_args()

@@ -21,9 +21,12 @@ SOURCES = Path(__file__).parent / "go"
 GO_MOD = (SOURCES / "go.mod").read_text()
 KUBERNETES = re.search(r"k8s\.io/kubernetes v(\S+)", GO_MOD)[1]
 MODULES = {
+    "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
     "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner@v0.0.30",
     "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.9.0",
+    "registry": "github.com/distribution/distribution/v3/cmd/registry@v3.1.1",
+    "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
 }
 TOOLS = CACHE / "bin"
 
@@ -74,11 +77,11 @@ def version_flags() -> str:
 
 
 #: What each tool is compiled from.
-TOOL_SOURCES = {"helm": "helm", "kubectl": "kube"}
+TOOL_SOURCES = {"actionlint": "actionlint", "helm": "helm", "kubectl": "kube"}
 
 
 def install_tools(names: list[str]) -> None:
-    """Put helm, kubectl or both into TOOLS, each only if PATH has none that fits."""
+    """Put tools into TOOLS, each only if PATH has none that fits."""
     TOOLS.mkdir(parents=True, exist_ok=True)
     for tool in names:
         source = TOOL_SOURCES[tool]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
@@ -28,9 +29,23 @@ def kube_config(pytestconfig: pytest.Config) -> str:
 @pytest.fixture
 def namespace(kube_cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own that admits only pods of the `restricted` standard."""
+    with new_namespace(kube_cluster) as name:
+        yield name
+
+
+@pytest.fixture
+def other_namespace(kube_cluster: Cluster) -> Iterator[str]:
+    """Another one, of the test's own too."""
+    with new_namespace(kube_cluster) as name:
+        yield name
+
+
+@contextmanager
+def new_namespace(cluster: Cluster) -> Iterator[str]:
+    """Such a namespace while it is needed."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    kube_cluster.kubectl(f"create namespace {name}")
-    kube_cluster.kubectl(f"label namespace {name} pod-security.kubernetes.io/enforce=restricted")
+    cluster.kubectl(f"create namespace {name}")
+    cluster.kubectl(f"label namespace {name} pod-security.kubernetes.io/enforce=restricted")
     yield name
     # the next test has its own and need not wait for the end of this one
-    kube_cluster.kubectl(f"delete namespace {name} --wait=false", output_format="")
+    cluster.kubectl(f"delete namespace {name} --wait=false", output_format="")

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import cgroups, claim, control_plane, image, network, packages, pki
+from . import cgroups, claim, control_plane, image, network, packages, pki, policies
 from .build import program
 from .common import KUBECONFIG, STATE, output, run, wait_for
 from .node import Node
@@ -18,6 +18,7 @@ COMPONENTS = (
     "kube-apiserver",
     "kube-controller-manager",
     "kube-proxy",
+    "kube-router",
     "kube-scheduler",
     "kubectl",
     "kubelet",
@@ -46,6 +47,7 @@ def up() -> None:
     load(STATE / "cluster.tar")
     kubectl("apply", "--server-side", "--filename", Path(__file__).with_name("addons"))
     wait_until_ready()
+    policies.enforce(NODES)
 
 
 def install_programs() -> None:

@@ -8,14 +8,20 @@ Manifest = dict[str, object]
 
 
 def pod(name: str, image: str, command: list[str], **spec: object) -> Manifest:
-    """A pod of one container; `volumes` maps a path in it to what is mounted there."""
+    """A pod of one container; `volumes` maps a path in it to what is mounted there.
+
+    It is ready when it listens on its `port`, if it has one.
+    """
     volumes, requests = spec.pop("volumes", {}), spec.pop("requests", {})
+    port = spec.pop("port", None)
+    probe = {"readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1}} if port else {}
     sources = [{"name": f"v{i}", **source} for i, source in enumerate(volumes.values())]
     container = {
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
+        **probe,
         "resources": {"requests": requests},
         "volumeMounts": [{"name": f"v{i}", "mountPath": path} for i, path in enumerate(volumes)],
         "securityContext": {

@@ -10,7 +10,7 @@ from .common import run, succeeds
 from .node import SERVICES, Node
 
 HOST_INTERFACE = "aer-dask"
-HOST_ADDRESS = "10.97.0.254/24"
+HOST_ADDRESS = "10.97.0.254"
 BRIDGE = "nodes"
 
 
@@ -29,7 +29,7 @@ def connect(nodes: list[Node]) -> None:
     run("ip", "link", "add", HOST_INTERFACE, "type", "veth",
         "peer", "name", "host", "netns", first.pid())  # fmt: skip
     ip(first, "link", "set", "host", "master", BRIDGE, "up")
-    run("ip", "addr", "add", HOST_ADDRESS, "dev", HOST_INTERFACE)
+    run("ip", "addr", "add", f"{HOST_ADDRESS}/24", "dev", HOST_INTERFACE)
     run("ip", "link", "set", HOST_INTERFACE, "up")
 
 

@@ -8,6 +8,7 @@ the first process of a node ends and undoes everything in it.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{home}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{home}/registries"
 """
 
 
@@ -105,13 +108,8 @@ class Node:
 
     def start(self, name: str, *command: object) -> None:
         """Run a daemon in the node, unless it runs already."""
-        if not self.runs(*command):
+        if not processes(*command):
             spawn(STATE / "log" / f"{self.name}-{name}.log", *self.inside(*command))
-
-    def runs(self, *command: object) -> bool:
-        """Whether a process with exactly this command line runs."""
-        wanted = b"".join(os.fsencode(str(word)) + b"\0" for word in command)
-        return any(read_bytes(path) == wanted for path in Path("/proc").glob("[0-9]*/cmdline"))
 
     def start_containerd(self, image: str) -> None:
         """Start the container runtime; a kubelet that does not find it gives up at once."""
@@ -128,6 +126,15 @@ class Node:
     def import_images(self, archive: Path) -> None:
         """Load an image archive; tags in it move to the images it holds."""
         run(*self.ctr("images", "import", archive), stdout=subprocess.DEVNULL)
+
+    def trust(self, registry: str, certificate: Path) -> None:
+        """Have a registry, by host and port, be trusted that shows a certificate."""
+        folder = self.home / "registries" / registry
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(certificate, folder / "ca.crt")
+        (folder / "hosts.toml").write_text(
+            f'server = "https://{registry}"\n[host."https://{registry}"]\nca = "{folder}/ca.crt"\n'
+        )
 
     def write_pod_network(self) -> None:
         """Tell the container runtime to give each pod an address on the node's own bridge."""
@@ -214,6 +221,37 @@ class Node:
         }
         write_json(self.home / "proxy.json", config)
         self.start("proxy", STATE / "bin" / "kube-proxy", f"--config={self.home / 'proxy.json'}")
+
+    def start_policies(self, server: str) -> None:
+        """Start the daemon that turns network policies into iptables rules."""
+        pki.kubeconfig(self.policy_login, server, "kube-router", "/CN=kube-router")
+        self.start("policies", *self.policy_agent)
+
+    def stop_policies(self) -> None:
+        """Stop that daemon, and wait for its end: it removes its rules before."""
+        for pid in processes(*self.policy_agent):
+            os.kill(pid, signal.SIGTERM)
+        wait_for(f"the end of kube-router on {self.name}",
+                 lambda: not processes(*self.policy_agent))  # fmt: skip
+
+    @property
+    def policy_login(self) -> Path:
+        """With what the daemon of network policies reaches the API server."""
+        return self.home / "kube-router.kubeconfig"
+
+    @property
+    def policy_agent(self) -> tuple[object, ...]:
+        """The command of that daemon."""
+        return (STATE / "bin" / "kube-router", f"--kubeconfig={self.policy_login}",
+                f"--hostname-override={self.name}",
+                f"--service-cluster-ip-range={SERVICES}")  # fmt: skip
+
+
+def processes(*command: object) -> list[int]:
+    """The PIDs of the processes with exactly this command line."""
+    wanted = b"".join(os.fsencode(str(word)) + b"\0" for word in command)
+    found = Path("/proc").glob("[0-9]*/cmdline")
+    return [int(path.parent.name) for path in found if read_bytes(path) == wanted]
 
 
 def spawn(log: Path, *command: object) -> None:

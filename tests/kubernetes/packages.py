@@ -15,6 +15,7 @@ PACKAGES = {
     "/usr/sbin/runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "/usr/sbin/iptables": "iptables",
+    "/usr/sbin/ipset": "ipset",
     "/usr/sbin/ip": "iproute2",
     "/usr/sbin/sysctl": "procps",
     "/usr/bin/openssl": "openssl",

@@ -54,6 +54,9 @@ def steps(cluster: str, ours: bool, options: list[str]) -> dict[str, list[str]]:
     # tested first, because it wants a host without a cluster
     trace = {"up and down again": [*PYTEST, LEAVES_NOTHING]} if ours else {}
     tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
+    # who names tests means those alone; of this seed the lost node has the scheduler, and each
+    # client is cut off once
+    chaos = {} if options else {"chaos": ["make", "chaos", "SEED=98", "MINUTES=10"]}
     return {
         "tools": ["make", "tools"],
         **trace,
@@ -61,6 +64,7 @@ def steps(cluster: str, ours: bool, options: list[str]) -> dict[str, list[str]]:
         "images": ["make", "images"],
         "load": ["make", "load"],
         "tests": [*PYTEST, *tests, "--durations=10", *options],
+        **chaos,
     }
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from pytest_helm_charts.clusters import Cluster
 
 from images import build
@@ -38,6 +40,7 @@ print(json.dumps({
     "uid": os.getuid(),
     "blas threads": os.environ["OPENBLAS_NUM_THREADS"],
     "packages": {d.name: d.version for d in importlib.metadata.distributions()},
+    "debian": len([name for name in os.listdir("/var/lib/dpkg/info") if name.endswith(".list")]),
 }))
 """
 
@@ -60,7 +63,7 @@ def normalised(name: str) -> str:
     ("target", "extra", "megabytes", "tools"),
     [("runtime", "cluster", 420, []), ("jupyter", "notebook", 950, ["pip", "pip3"])],
 )
-def test_an_image_is_small_and_holds_the_locked_packages_and_no_compiler(
+def test_an_image_is_small_and_holds_the_locked_packages_as_its_sbom_lists_them_and_no_compiler(
     kube_cluster: Cluster, namespace: str, target: str, extra: str, megabytes: int, tools: list[str]
 ) -> None:
     name = f"{build.NAMES[target]}:{build.VERSION}"
@@ -81,6 +84,15 @@ def test_an_image_is_small_and_holds_the_locked_packages_and_no_compiler(
     lock = locked(extra)
     wrong = {name: v for name, v in packages.items() if v not in lock.get(name, set())}
     assert not wrong, "these are not what requirements.lock says"
+
+    text = (build.SBOMS / f"{build.NAMES[target]}.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    listed = [component["purl"] for component in json.loads(text)["components"]]
+    python = {f"pkg:pypi/{name}@{version}" for name, version in packages.items()}
+    assert {purl for purl in listed if "pypi" in purl} == python | {
+        f"pkg:pypi/aer-dask@{build.VERSION}"
+    }
+    assert sum("pkg:deb/debian/" in purl for purl in listed) == seen["debian"] > 50
 
 
 # a worker of the image imports it
@@ -113,16 +125,4 @@ def own_image(tmp_path: Path) -> Iterator[str]:
 
 
 def test_an_image_of_ones_own_brings_a_package_to_the_workers(own_image: str) -> None:
-    assert inside(own_image, "python", "-c", IMPORT).strip() == "hello"
-
-
-def inside(image: str, *command: str) -> str:
-    """What a command prints that runs in an image, outside of any cluster."""
-    tool = build.builder()
-    if tool != "buildah":
-        return build.output(tool, "run", "--rm", image, *command)
-    container = build.output("buildah", "from", image)
-    try:
-        return build.output("buildah", "run", "--isolation=chroot", container, "--", *command)
-    finally:
-        build.run("buildah", "rm", container)
+    assert build.inside(build.builder(), own_image, "python", "-c", IMPORT).strip() == "hello"

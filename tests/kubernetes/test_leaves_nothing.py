@@ -21,6 +21,7 @@ DAEMONS = {
     "kube-apiserver",
     "kube-controller",
     "kube-proxy",
+    "kube-router",
     "kube-scheduler",
     "kubelet",
     "nsenter",

@@ -20,6 +20,7 @@ FOREIGN_KINDS = {
     "ServiceMonitor": ("monitoring.coreos.com", "v1"),
     "PodMonitor": ("monitoring.coreos.com", "v1"),
     "ScaledObject": ("keda.sh", "v1alpha1"),
+    "TriggerAuthentication": ("keda.sh", "v1alpha1"),
     "Certificate": ("cert-manager.io", "v1"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1"),
 }

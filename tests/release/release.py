@@ -24,7 +24,7 @@ until = partial(wait_until, interval=1)
 #: Prints the names of a scheduler's workers.
 WORKERS = """
 from distributed import Client
-with Client("tcp://localhost:8786") as client:
+with Client("localhost:8786") as client:
     for worker in client.scheduler_info(n_workers=-1)["workers"].values():
         print(worker["name"])
 """
@@ -77,6 +77,10 @@ class Release:
         command = ["get", kind, f"--selector={self.label}", "--output=json", *words]
         return json.loads(self.kubectl(*command))["items"]
 
+    def names(self, kind: str) -> list[str]:
+        """The names of all of the release's objects of a kind."""
+        return [each["metadata"]["name"] for each in self.get(kind)]
+
     def pods(self, component: str = "worker") -> list[dict[str, Any]]:
         """The pods of a component that are not on their way out."""
         label = f"{self.label},app.kubernetes.io/component={component}"
@@ -102,9 +106,10 @@ class Release:
         return subprocess.Popen(words, text=True, stdout=subprocess.PIPE)
 
     @contextmanager
-    def forwarded(self, service: str, port: int) -> Iterator[str]:
-        """The address on this machine of a port of a Service."""
-        words = self.command("kubectl", "port-forward", f"service/{service}", f":{port}")
+    def forwarded(self, name: str, port: int) -> Iterator[str]:
+        """The address on this machine of a port of a Service, or of another kind/name."""
+        where = name if "/" in name else f"service/{name}"
+        words = self.command("kubectl", "port-forward", where, f":{port}")
         with subprocess.Popen(words, text=True, stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout

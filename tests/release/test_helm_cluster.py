@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +16,12 @@ import qiskit_aer
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 
+import aer_dask
 from aer_dask import AerSimulator, ClusterError, HelmCluster
 from aer_dask.clusters import helm
 from aer_dask.testing import differences
 
-from ..chart.rendering import CHART
+from ..chart.rendering import CHART, ROOT
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
@@ -229,6 +231,23 @@ def test_a_notebook_scales_its_release_only_if_the_values_say_so(release: Releas
     assert status.count("thread, ") == 1
 
 
+def test_who_connects_needs_the_right_to_read_one_secret_and_to_forward(
+    release: Release, tmp_path: Path
+) -> None:
+    release.install(MINIKUBE, values={"jupyter.enabled": False})
+    page = (ROOT / "docs" / "clusters.md").read_text()
+    (role,) = re.findall(r"```yaml\n(kind: Role\n.*?)```", page, re.DOTALL)
+    release.kubectl("apply", "--filename=-", text=role)
+    who = f"--serviceaccount={release.namespace}:default"
+    release.kubectl("create", "rolebinding", "clients", "--role=aer-clients", who)
+    token = release.kubectl("create", "token", "default").strip()
+    config = str(release.kubeconfig(tmp_path, token))
+    with HelmCluster(release.name, release.namespace, kubeconfig=config) as cluster:
+        cluster.wait_for_workers(2, timeout=60)
+        with pytest.raises(ClusterError, match=r'cannot list resource "horizontalpodautoscalers"'):
+            cluster.scale(3)
+
+
 def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"There is no release 'aer'.*nor any.*helm install aer"):
         of(release)
@@ -242,4 +261,4 @@ def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_
     command = [sys.executable, "-m", "aer_dask", f"--namespace={release.namespace}", "list"]
     environment = os.environ | {"KUBECONFIG": kubeconfig(release)}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert f"aer in {release.namespace}, version 0.1.0" in done.stdout
+    assert f"aer in {release.namespace}, version {aer_dask.__version__}" in done.stdout

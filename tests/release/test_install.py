@@ -55,7 +55,9 @@ def test_install_becomes_ready_passes_helm_test_and_leaves_nothing(
     until(lambda: release.left() == kept, f"only {kept} is left", 120)
 
 
-def test_the_minikube_values_fit_one_node_of_two_cpus_and_four_gigabytes(release: Release) -> None:
+def test_the_minikube_values_fit_one_node_of_two_cpus_and_four_gigabytes_and_are_upgraded_there(
+    release: Release,
+) -> None:
     """A pod that does nothing asks for all of a node but what minikube's own pods would leave."""
     node, *_ = json.loads(release.kubectl("get", "nodes", "--output=json"))["items"]
     here = {"nodeSelector": {"kubernetes.io/hostname": node["metadata"]["name"]}}
@@ -73,6 +75,11 @@ def test_the_minikube_values_fit_one_node_of_two_cpus_and_four_gigabytes(release
     release.install(VALUES / "minikube.yaml", values={"pod": here})
     assert [release.ready(each) for each in ("scheduler", "worker", "jupyter")] == [1, 2, 1]
     assert release.tests_passed("connection") == 1
+
+    release.upgrade(
+        VALUES / "minikube.yaml", values={"pod": here, "worker.podLabels": {"new": "yes"}}
+    )
+    assert release.ready("worker") == 2
 
 
 def requested(release: Release, node: str) -> dict[str, float]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,40 @@ import pytest
 
 from .. import prometheus
 from ..kubernetes import packages
+from ..kubernetes.manifests import documents, pod
 from ..prometheus import Target
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
 
+#: The label of the pod that Prometheus asks from.
+WHERE = {"app": "prometheus"}
 VALUES = {
     "jupyter.enabled": False,
     "metrics": {each: {"enabled": True} for each in ("serviceMonitor", "podMonitor", "dashboard")},
-    # this Prometheus asks by way of the API server, which is no pod
-    "networkPolicy.metricsFrom": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
+    "networkPolicy.metricsFrom": [{"podSelector": {"matchLabels": WHERE}}],
 }
+#: A proxy for HTTP, on all of its pod's addresses, or no probe would find it.
+PROXY = """
+import http.server, urllib.error, urllib.request
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        shown = {"Authorization": self.headers["Authorization"] or ""}
+        request = urllib.request.Request(self.path, headers=shown)
+        try:
+            answer = urllib.request.urlopen(request, timeout=10)
+        except urllib.error.HTTPError as refusal:
+            answer = refusal
+        except OSError:
+            return self.send_error(502)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.headers["Content-Type"])
+        self.end_headers()
+        self.wfile.write(answer.read())
+
+http.server.ThreadingHTTPServer(("", 8000), Proxy).serve_forever()
+"""
 #: Noisy circuits, which both workers simulate for as long as the test may look at them.
 LOAD = """
 import time
@@ -35,7 +60,7 @@ from aer_dask import AerSimulator
 
 noise = NoiseModel()
 noise.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), ["cx"])
-backend = AerSimulator(executor=Client("tcp://localhost:8786"), noise_model=noise)
+backend = AerSimulator(executor=Client("localhost:8786"), noise_model=noise)
 circuit = transpile(quantum_volume(10, seed=1), backend, optimization_level=0)
 circuit.measure_all()
 end = time.monotonic() + 180
@@ -50,22 +75,30 @@ def test_every_panel_shows_a_release_that_is_at_work(
     release.install(MINIKUBE, values=VALUES)
     (board,) = release.get("configmaps", "--field-selector=metadata.name=aer-aer-dask-dashboard")
     dashboard = json.loads(board["data"]["aer-dask.json"])
-    with (
-        api_server(release) as address,
-        working(release),
-        prometheus.running(packages.prometheus(), tmp_path, targets(release, address)) as found,
-    ):
+    image = release.pods("scheduler")[0]["spec"]["containers"][0]["image"]
+    with elsewhere(release, image) as proxy, api_server(release) as address, working(release):
+        for _, ip, port, endpoint in monitored(release):
+            url = f"http://{ip}:{port}{endpoint['path']}"
+            assert asked(proxy, url)[0] == asked(proxy, url, "guessed")[0] == 403, url
+            assert "dask_" in asked(proxy, url, token(release, endpoint))[1], url
+        seen = targets(release, address, proxy)
+        with prometheus.running(packages.prometheus(), tmp_path, seen) as found:
+            assert_all_is_seen(release, dashboard, found)
 
-        def lacking() -> set[str]:
-            """Panels that show nothing, and workers that have simulated nothing."""
-            shots = found.query("aer_dask_worker_shots_total > 0")
-            workers = {pod["metadata"]["name"] for pod in release.pods()}
-            idle = workers - {each["metric"]["pod"] for each in shots}
-            return idle | prometheus.unanswered(found, dashboard, release.namespace)
 
-        with suppress(AssertionError):  # the next one says which
-            until(lambda: not lacking(), "all is seen", 60)
-        assert lacking() == set()
+def assert_all_is_seen(release: Release, dashboard: Any, found: prometheus.Prometheus) -> None:
+    """Every panel shows something, and every worker has simulated something."""
+
+    def lacking() -> set[str]:
+        """Panels that show nothing, and workers that have simulated nothing."""
+        shots = found.query("aer_dask_worker_shots_total > 0")
+        workers = {pod["metadata"]["name"] for pod in release.pods()}
+        idle = workers - {each["metric"]["pod"] for each in shots}
+        return idle | prometheus.unanswered(found, dashboard, release.namespace)
+
+    with suppress(AssertionError):  # the next one says which
+        until(lambda: not lacking(), "all is seen", 60)
+    assert lacking() == set()
 
 
 @contextmanager
@@ -91,13 +124,44 @@ def working(release: Release) -> Iterator[None]:
             load.kill()
 
 
-def targets(release: Release, api_server: str) -> list[Target]:
+@contextmanager
+def elsewhere(release: Release, image: str) -> Iterator[str]:
+    """An HTTP proxy in a pod where Prometheus might be, as an address of this machine.
+
+    What is forwarded to the pods themselves would come from their own loopback, and the API server
+    hands no token on.
+    """
+    room = {"/tmp": {"emptyDir": {}}}
+    outside = pod(WHERE["app"], image, ["python", "-c", PROXY], volumes=room, port=8000)
+    release.kubectl("apply", "--filename=-", text=documents(outside))
+    release.kubectl("wait", "--for=condition=Ready", f"pod/{WHERE['app']}", "--timeout=120s")
+    with release.forwarded(f"pod/{WHERE['app']}", 8000) as address:
+        until(lambda: asked(address, "http://localhost:1")[0] == 502, "the proxy answers", 60)
+        yield address
+
+
+def asked(proxy: str, url: str, token: str = "") -> tuple[int, str]:
+    """What a URL answers through the proxy, to who shows a token or none."""
+    connection = HTTPConnection(proxy, timeout=30)
+    try:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", url, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError as error:  # it is not there yet
+        return 0, str(error)
+    finally:
+        connection.close()
+
+
+def targets(release: Release, api_server: str, proxy: str) -> list[Target]:
     """What the Prometheus operator makes of the release's monitors, and the kubelets."""
-    pods = f"/api/v1/namespaces/{release.namespace}/pods"
     scraped = [
-        Target(api_server, f"{pods}/{name}:{port}/proxy{path}",
-               {"namespace": release.namespace, "pod": name})
-        for name, port, path in monitored(release)
+        Target(f"{ip}:{port}", endpoint["path"], {"namespace": release.namespace, "pod": name},
+               {"proxy_url": f"http://{proxy}",
+                "authorization": {"type": endpoint["authorization"]["type"],
+                                  "credentials": token(release, endpoint)}})
+        for name, ip, port, endpoint in monitored(release)
     ]  # fmt: skip
     nodes = release.kubectl("get", "nodes", "--output=jsonpath={.items[*].metadata.name}").split()
     kubelets = [
@@ -107,20 +171,27 @@ def targets(release: Release, api_server: str) -> list[Target]:
     return scraped + kubelets
 
 
-def monitored(release: Release) -> Iterator[tuple[str, int, str]]:
-    """The pod, port and path of all that the release's monitors select."""
+def token(release: Release, endpoint: dict[str, Any]) -> str:
+    """What is in the Secret that an endpoint of a monitor names."""
+    where = endpoint["authorization"]["credentials"]
+    key = f"--output=jsonpath={{.data.{where['key']}}}"
+    return base64.b64decode(release.kubectl("get", "secret", where["name"], key)).decode()
+
+
+def monitored(release: Release) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+    """The pod, its address, the port and the endpoint of all that the release's monitors select."""
     for monitor in release.get("servicemonitors"):
         (endpoint,) = monitor["spec"]["endpoints"]
         for piece in selected(release, "endpointslices", monitor):
             (port,) = [p["port"] for p in piece["ports"] if p["name"] == endpoint["port"]]
             for each in piece["endpoints"]:
-                yield each["targetRef"]["name"], port, endpoint["path"]
+                yield each["targetRef"]["name"], each["addresses"][0], port, endpoint
     for monitor in release.get("podmonitors"):
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-        for pod in selected(release, "pods", monitor):
-            ports = [p for c in pod["spec"]["containers"] for p in c.get("ports", [])]
+        for each in selected(release, "pods", monitor):
+            ports = [p for c in each["spec"]["containers"] for p in c.get("ports", [])]
             (port,) = [p["containerPort"] for p in ports if p["name"] == endpoint["port"]]
-            yield pod["metadata"]["name"], port, endpoint["path"]
+            yield each["metadata"]["name"], each["status"]["podIP"], port, endpoint
 
 
 def selected(release: Release, kind: str, monitor: dict[str, Any]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ def test_the_example_notebooks_run_on_the_workers(release: Release, operator) ->
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))  # the tutorial scales, so it is late
     said = {path.stem: executed(release, path.name) for path in notebooks}
     assert not any("warn" in text.lower() for outputs in said.values() for text in outputs.values())
-    assert said["quickstart"]["run"].count("tcp://") == 2, "two workers should have run tasks"
+    assert said["quickstart"]["run"].count("tls://") == 2, "two workers should have run tasks"
     assert said["quickstart"]["bits"] == "[]"
     assert "2000 shots in all" in said["noise"]["run"]
     assert "patterns of errors" in said["noise"]["run"]

@@ -36,7 +36,7 @@ USER 1000:1000
 def image_of_another_version(tmp_path: Path) -> str:
     """The tag of such an image, on every node, but no longer with the builder."""
     tool = build.builder()
-    name = f"docker.io/library/{build.NAMES['runtime']}:{OTHER}"
+    name = build.tag("runtime", OTHER)
     (tmp_path / "Dockerfile").write_text(
         DOCKERFILE.format(image=build.tag("runtime"), version=OTHER)
     )

@@ -15,14 +15,17 @@ from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
 
+#: A program in a pod that is not the release's: it has the certificate, and may get in.
 LOAD = """
 import sys
-from distributed import Client
+from distributed import Client, Security
 from qiskit import transpile
 from qiskit.circuit.library import quantum_volume
 from aer_dask import AerSimulator
 
-backend = AerSimulator(executor=Client(sys.argv[1]), max_job_size=1)
+files = {"tls_ca_file": "ca.crt", "tls_client_cert": "tls.crt", "tls_client_key": "tls.key"}
+security = Security(**{use: f"/tls/{name}" for use, name in files.items()})
+backend = AerSimulator(executor=Client(sys.argv[1], security=security), max_job_size=1)
 circuit = transpile(quantum_volume(20, depth=20, seed=1), backend, optimization_level=0)
 circuit.measure_all()
 while True:
@@ -38,7 +41,7 @@ from qiskit.circuit.library import quantum_volume
 from aer_dask import AerSimulator
 from aer_dask.testing import differences
 
-client = Client("tcp://localhost:8786")
+client = Client("localhost:8786")
 options = {"shots": 100, "seed_simulator": 7}
 circuit = transpile(quantum_volume(20, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
 circuit.measure_all()
@@ -70,6 +73,7 @@ SCALED = {
         },
     },
     "jupyter.enabled": False,
+    "networkPolicy.allowFrom": [{"podSelector": {"matchLabels": {"app": "load"}}}],
 }
 
 
@@ -107,8 +111,9 @@ def test_the_autoscaler_adds_workers_under_load_and_removes_them_after_it(
     release.install(MINIKUBE, values=SCALED)
     assert release.ready("worker") == 1
     image = release.pods()[0]["spec"]["containers"][0]["image"]
-    command = ["python", "-c", LOAD, f"tcp://{release.name}-aer-dask-scheduler:8786"]
-    load = pod("load", image, command, volumes={"/tmp": {"emptyDir": {}}})
+    command = ["python", "-c", LOAD, f"tls://{release.name}-aer-dask-scheduler:8786"]
+    certificate = {"secret": {"secretName": f"{release.name}-aer-dask-tls"}}
+    load = pod("load", image, command, volumes={"/tmp": {"emptyDir": {}}, "/tls": certificate})
     release.kubectl("apply", "--filename=-", text=documents(load))
     until(lambda: release.ready("worker") == 3, "three workers are ready", 240)
     release.kubectl("delete", "pod", "load")
