@@ -1,0 +1,1 @@
+"""`make chaos`: faults of every kind, one after another, on a release under load."""
