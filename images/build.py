@@ -8,6 +8,7 @@ python3 images/build.py archive runtime jupyter   # build/images/*.tar, for `mak
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,10 @@ NAMES = {"runtime": "aer-dask", "jupyter": "aer-dask-jupyter", "gpu": "aer-dask-
 BASE = "docker.io/library/debian:bookworm-slim"
 LOCAL_BASE = "localhost/aer-dask-base:bookworm"
 ARCHIVES = ROOT / "build" / "images"
+#: What is in the images, a document each.
+SBOMS = ROOT / "build" / "sbom"
+#: What has been pushed, one NAME@DIGEST a line, for `make sign`.
+PUSHED = ROOT / "build" / "pushed"
 # what the builder's pip settings may hold that a build needs to reach its package index
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
 
@@ -46,11 +51,18 @@ def main() -> None:
 
 def builder() -> str:
     """The first image builder that works here; on a bare Debian, buildah is installed."""
+    if tool := working():
+        return tool
+    require("buildah")
+    return "buildah"
+
+
+def working() -> str | None:
+    """The first image builder that works here, if any does."""
     for tool, works in {"docker": "info", "podman": "info", "buildah": "version"}.items():
         if shutil.which(tool) and succeeds(tool, works):
             return tool
-    require("buildah")
-    return "buildah"
+    return None
 
 
 def require(package: str) -> None:
@@ -88,9 +100,9 @@ def build_file(tool: str, file: Path, name: str, context: Path, *options: str) -
     run(*command, *options, f"--file={file}", f"--tag={name}", context)
 
 
-def tag(target: str) -> str:
+def tag(target: str, version: str = VERSION) -> str:
     """An image's name in the local store. Only a full name means the same to every builder."""
-    return f"docker.io/library/{NAMES[target]}:{VERSION}"
+    return f"docker.io/library/{NAMES[target]}:{version}"
 
 
 def revision() -> str:
@@ -147,8 +159,23 @@ def push(tool: str, targets: list[str], registry: str | None) -> None:
     for target in targets:
         name = f"{registry.rstrip('/')}/{NAMES[target]}:{VERSION}"
         run(tool, "tag", tag(target), name)
-        run(tool, "push", name)
-        print(f"Pushed {name}")
+        pushed = f"{name}@{push_image(tool, name)}"
+        PUSHED.parent.mkdir(exist_ok=True)
+        with PUSHED.open("a") as file:
+            print(pushed, file=file)
+        print(f"Pushed {pushed}")
+
+
+def push_image(tool: str, name: str) -> str:
+    """Push an image under its name; the digest that the registry knows it by."""
+    if tool != "docker":
+        with tempfile.NamedTemporaryFile("r") as digest:
+            run(tool, "push", f"--digestfile={digest.name}", name)
+            return digest.read().strip()
+    run(tool, "push", name)
+    known = json.loads(output(tool, "image", "inspect", "--format={{json .RepoDigests}}", name))
+    of_repository = f"{name.rpartition(':')[0]}@"
+    return next(k.removeprefix(of_repository) for k in known if k.startswith(of_repository))
 
 
 def archive(tool: str, targets: list[str]) -> None:
@@ -167,6 +194,17 @@ def save(tool: str, name: str, path: Path) -> None:
         run("buildah", "push", "--quiet", name, f"docker-archive:{path}:{name}")
     else:
         run(tool, "save", "--output", path, name)
+
+
+def inside(tool: str, image: str, *command: str) -> str:
+    """What a command prints that runs in an image, outside of any cluster."""
+    if tool != "buildah":
+        return output(tool, "run", "--rm", image, *command)
+    container = output("buildah", "from", image)
+    try:
+        return output("buildah", "run", "--isolation=chroot", container, "--", *command)
+    finally:
+        run("buildah", "rm", container)
 
 
 def run(*command: object) -> None:

@@ -5,22 +5,38 @@ One that is full, or cannot be written, costs what would be put there, and no se
 """
 
 import json
+import logging
 import os
+import re
 import site
 import sysconfig
 import tempfile
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote_plus, urlsplit
 
+from jupyter_server_proxy.handlers import RemoteProxyHandler
 from traitlets.log import get_logger
 
 c = get_config()  # noqa: F821 (Jupyter's)
 c.ServerApp.root_dir = str(Path.home())
 c.LabApp.default_url = "lab/tree/examples/welcome.md"
 os.environ["PIP_PYTHON"] = site.getuserbase()
+
+
+def without_tokens(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A record of a log: of what fails, libraries log the address, and so a token that is in it."""
+    record = logging.LogRecord(*args, **kwargs)
+    with suppress(TypeError, ValueError):  # arguments that do not fit are the handlers' to tell
+        record.msg = re.sub(r"(token=)[^&\s'\"]+", r"\1[secret]", record.getMessage())
+        record.args = ()
+    return record
+
+
+logging.setLogRecordFactory(without_tokens)
 
 
 @contextmanager
@@ -58,6 +74,36 @@ settings = {
     # asks everybody at the first start whether to fetch news from the internet
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
 }
+
+
+def headers_for_scheduler(proxy: RemoteProxyHandler) -> dict[str, str]:
+    """What the proxy changes of the headers that it hands on, web sockets' too, to the scheduler.
+
+    The way there is plain HTTP: it takes no login of the user's, and to the HTTP port the release's
+    token, from a file that is read each time, because it may change.
+    """
+    host, port, *_ = proxy.path_args
+    if host != scheduler:
+        return {}
+    shows = token_file and port == "8787"
+    token = f"Bearer {Path(token_file).read_text().strip()}" if shows else ""
+    return {"Authorization": token, "Cookie": "", "Referer": ""}
+
+
+def uri_for_scheduler(proxy: RemoteProxyHandler, *where: Any) -> str:
+    """The address that the proxy asks: for the scheduler without a login of the user's."""
+    uri, query = client_uri(proxy, *where), proxy.request.query
+    if proxy.path_args[0] != scheduler or not query:
+        return uri
+    kept = [p for p in query.split("&") if unquote_plus(p.partition("=")[0]) != "token"]
+    return "?".join(filter(None, [uri.removesuffix(f"?{query}"), "&".join(kept)]))
+
+
+token_file = os.environ.get("AER_DASK_HTTP_TOKEN_FILE", "")
+client_uri = RemoteProxyHandler.get_client_uri
+RemoteProxyHandler.get_client_uri = uri_for_scheduler
+RemoteProxyHandler.get_request_headers_override = headers_for_scheduler
+
 with told("JupyterLab's settings cannot be written"):
     folder = Path(tempfile.mkdtemp(prefix="jupyterlab-"))
     (folder / "overrides.json").write_text(json.dumps(settings))

@@ -54,20 +54,24 @@ def roots(wanted: str, project: dict) -> set[str]:
     return names
 
 
-def main(words: list[str]) -> None:
-    """Print the locked entries that the words of the command line stand for."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def project() -> dict:
+    """What pyproject.toml says of the package."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def part(words: list[str]) -> list[tuple[str, str, set[str]]]:
+    """The locked entries that words of the command line stand for."""
     entries = read_lock((ROOT / "requirements.lock").read_text())
-    needed = set().union(*(roots(word, project) for word in words))
+    needed = set().union(*(roots(word, project()) for word in words))
     unknown = needed - {name for name, _, _ in entries}
     if unknown:
         raise SystemExit(f"requirements.lock has no {', '.join(sorted(unknown))}: run `make lock`.")
     while more := {name for name, _, parents in entries if parents & needed} - needed:
         needed |= more
-    print("\n".join(lines for name, lines, _ in entries if name in needed))
+    return [entry for entry in entries if entry[0] in needed]
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         raise SystemExit(__doc__)
-    main(sys.argv[1:])
+    print("\n".join(lines for _, lines, _ in part(sys.argv[1:])))

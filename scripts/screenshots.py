@@ -24,10 +24,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from _cluster import ROOT, Release, environment, releases
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from _cluster import ROOT, Release, environment, releases
 from aer_dask import EmbeddedCluster
 
 DOCS = ROOT / "docs"
