@@ -25,10 +25,10 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 setup: $(VENV)/ready ## make the virtual environment with the locked packages
 
-LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 \
+LOCK := $(UV) pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml, and that of tests/clients
+lock: $(VENV)/ready ## resolve requirements.lock anew from pyproject.toml, and that of tests/clients: UPGRADE=1
 	$(LOCK) --all-extras --group dev -o requirements.lock pyproject.toml
 	$(LOCK) --no-annotate -o tests/clients/requirements.lock \
 	  tests/clients/requirements.in pyproject.toml --constraint \
@@ -57,12 +57,23 @@ bench-scale: $(VENV)/ready ## up to 1000 workers that only wait, over a real sch
 
 # --- tests --------------------------------------------------------------------
 
-test: lint unit-test real-test ## all tests that need no Kubernetes: under 15 minutes on 2 cores
+test: lint docs unit-test real-test ## all tests that need no Kubernetes: under 15 minutes on 2 cores
 
-lint: $(VENV)/ready ## check style, docstrings and types; change nothing
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy
+lint: $(VENV)/ready ## style, types, spelling, scripts, Dockerfile, YAML, chart, workflows; changes nothing
+	@$(RUN) -m pre_commit run --all-files
+
+# what of .pre-commit-config.yaml needs the tools of other people's Go
+lint-chart:
+	@$(CLUSTER_TOOL) tools helm
+	@for file in charts/aer-dask/values.yaml tests/chart/everything.yaml $$(find values -name '*.yaml'); do \
+	  helm lint --strict --quiet charts/aer-dask --values $$file; done
+
+lint-workflows:
+	@$(CLUSTER_TOOL) tools actionlint
+	actionlint -shellcheck=$(VENV)/bin/shellcheck
+
+audit: $(VENV)/ready ## look the locked packages up among known advisories, where the package index has them
+	$(VENV)/bin/pip-audit --strict --requirement requirements.lock --no-deps --require-hashes --disable-pip
 
 fix: $(VENV)/ready ## reformat, and mend what ruff can mend
 	$(RUN) -m ruff check --fix .
@@ -73,13 +84,33 @@ unit-test: $(VENV)/ready ## fast tests, properties among them, and the chart's; 
 	$(RUN) -m pytest -n logical --maxprocesses 4 tests/unit tests/chart $(ARGS)
 
 real-test: $(VENV)/ready ## tests on real dask scheduler and worker processes
-	$(RUN) -m pytest tests/real $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile tests/real $(ARGS)
 
 test-cluster: $(VENV)/ready ## the chart and the images on a real Kubernetes: CLUSTER=host|kind|minikube
 	$(RUN) -m tests.kubernetes.session $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(ARGS)
 
+chaos: $(VENV)/ready ## faults of every kind on a release under load, and their table: SEED=1 MINUTES=10 RELEASE=namespace/name
+	$(RUN) -m tests.chaos $(if $(SEED),--seed=$(SEED)) $(if $(MINUTES),--minutes=$(MINUTES)) $(if $(RELEASE),--release=$(RELEASE))
+
 stats: $(VENV)/ready ## test distributions of shared trajectories, to build/stats.json and .svg: under 10 minutes
 	$(RUN) -W ignore -m tests.stats
+
+COVERAGE := PYTHONPATH=$(CURDIR) $(RUN) -m coverage
+
+coverage: $(VENV)/ready ## measure which lines of the package unit and real tests run: at least 95 %, else it fails
+	@$(CLUSTER_TOOL) tools helm
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(COVERAGE) run -m pytest -n logical --maxprocesses 4 $(or $(UNIT),tests/unit)
+	$(COVERAGE) run -m pytest -n 2 --dist loadfile $(or $(REAL),tests/real)
+	$(COVERAGE) combine --quiet
+	$(COVERAGE) html --quiet --fail-under 0 --directory build/coverage/html
+	$(COVERAGE) report
+
+mutants: $(VENV)/ready ## faults put in one by one, and which no test notices: PART=runs/merge EVERY=4
+	$(RUN) -m tests.mutation $(or $(PART),runs/merge) $(if $(EVERY),--every $(EVERY))
+
+install-test: $(VENV)/ready ## wheel and sdist installed from nothing: each Python, locked, oldest, newest packages
+	$(RUN) -m pytest -n 2 tests/install $(ARGS)
 
 CLIENTS := .venv-clients
 
@@ -99,7 +130,7 @@ conformance: $(VENV)/ready ## upstream's own tests, through a cluster: AER=<chec
 	  -p plugin -p no:cacheprovider -q -W ignore --timeout 600 -c /dev/null --rootdir . \
 	  $(or $(ARGS),test/terra/backends test/terra/primitives test/terra/noise)
 
-.PHONY: help setup lock smoke-test bench bench-check bench-publish growth bench-scale test lint fix unit-test real-test stats test-cluster clients conformance
+.PHONY: help setup lock smoke-test bench bench-check bench-publish growth bench-scale test lint lint-chart lint-workflows audit fix unit-test real-test coverage mutants install-test stats test-cluster chaos clients conformance
 
 # --- chart ---
 
@@ -112,6 +143,12 @@ screenshots: $(VENV)/ready ## take the pictures of docs/ anew: on RELEASE=namesp
 	@RELEASE="$(RELEASE)" $(RUN) -W ignore scripts/screenshots.py
 
 .PHONY: screenshots
+
+docs: $(VENV)/ready ## the site of docs/, to build/docs; warnings are errors. SERVE=8000 serves it on that port of this machine
+	$(RUN) -m sphinx --nitpicky --fail-on-warning --keep-going --quiet --jobs auto -b html docs build/docs
+	$(if $(SERVE),$(RUN) -m http.server --bind 127.0.0.1 --directory build/docs $(SERVE))
+
+.PHONY: docs
 
 # --- images and clusters ---
 
@@ -130,11 +167,36 @@ cluster-down: ## take that Kubernetes down again
 
 IMAGES ?= runtime jupyter
 
-images: ## build the images: IMAGES="runtime jupyter" (or gpu), BASE=another Debian bookworm
+images: $(VENV)/ready ## build the images: IMAGES="runtime jupyter" (or gpu), BASE=another Debian bookworm
 	$(PYTHON) images/build.py build $(if $(BASE),--base $(BASE)) $(IMAGES)
+	$(RUN) -m images.sbom $(IMAGES)
 
 push: ## push the images: REGISTRY=registry.example.org/team
 	$(PYTHON) images/build.py push $(if $(REGISTRY),--registry $(REGISTRY)) $(IMAGES)
+
+dist: $(VENV)/ready ## build wheel, sdist and the chart's package, to dist/: REGISTRY=where its images will be
+	@$(CLUSTER_TOOL) tools helm
+	$(RUN) scripts/dist.py $(if $(REGISTRY),--registry $(REGISTRY))
+
+push-chart: $(VENV)/ready ## push the chart of dist/, to REGISTRY/charts: REGISTRY=registry.example.com/team
+	$(RUN) scripts/dist.py --push $(if $(REGISTRY),--registry $(REGISTRY))
+
+sign: ## sign what push and push-chart have pushed, with cosign: OPTIONS="--key cosign.key"
+	$(PYTHON) -m images.sign $(OPTIONS)
+
+publish: $(VENV)/ready ## send wheel and sdist of dist/ to the package index
+	$(UV) publish dist/*.whl dist/*.tar.gz
+
+VERSION_NOW = $(shell sed -nE 's/^version = "(.*)"/\1/p' pyproject.toml)
+
+announce: ## make the tagged version a release on GitHub, with its notes: FILES="dist/* build/sbom/*"
+	gh release create v$(VERSION_NOW) --verify-tag --title "aer-dask $(VERSION_NOW)" \
+	  --notes-file <($(PYTHON) scripts/changelog.py $(VERSION_NOW)) $(or $(FILES),dist/* build/sbom/*)
+
+release: $(VENV)/ready ## version, changelog, commit, build, tag: VERSION=0.2.0 IMAGES="runtime jupyter" DRY_RUN=1
+	@test -n "$(VERSION)" || { echo "Say which: make release VERSION=0.2.0"; exit 2; }
+	@$(CLUSTER_TOOL) tools helm
+	$(RUN) scripts/release.py $(VERSION) $(if $(DRY_RUN),--dry-run) $(if $(IMAGES),--images $(IMAGES))
 
 load: ## load the images into the cluster that cluster-up made
 	$(CLUSTER_TOOL) load $$($(PYTHON) images/build.py archive $(IMAGES))
@@ -155,4 +217,4 @@ images/gpu.lock: images/gpu.in requirements.lock $(VENV)/ready
 	  --constraint requirements.lock --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make images/gpu.lock' -o $@ $<
 
-.PHONY: tools cluster-up cluster-down images push load up operator
+.PHONY: tools cluster-up cluster-down images dist push push-chart sign publish announce release load up operator
