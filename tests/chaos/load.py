@@ -40,8 +40,6 @@ from aer_dask import AerSimulator, ClusterError, EstimatorV2, HelmCluster, Store
 from aer_dask.jobs.report import lost_with_workers
 from aer_dask.testing import differences
 
-#: Tasks of each program.
-TASKS = 20
 #: Seeds of each program, in turns, so that plain Aer's bits need be computed only once each.
 SEEDS = (11, 12)
 #: Seconds after which a job that has not ended is a fault, and to find the release.
@@ -113,7 +111,7 @@ def on_plain_aer(program: str, seed: int) -> Any:
 
 
 def on_workers(program: str, seed: int, backend: Watched) -> Any:
-    """The same over an executor, in `TASKS` tasks.
+    """The same over an executor, in 20 tasks.
 
     What a process that was killed has left, this one goes on with: pubs by running them again,
     other jobs by their ids.

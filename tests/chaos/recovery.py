@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .clients import Line
-from .load import TASKS
 from .schedule import Kind
 
 #: Seconds within which an output is in a store, and within which a client that was ended with its
@@ -31,7 +30,8 @@ class Fault:
         again: seconds until the last one of these had begun again, where that is known.
         resent: how many were sent again of which nobody knows that they had begun.
         done: tasks whose outputs a client had had for two seconds when it was killed.
-        kept: tasks that it did not have to do when it was started again, thanks to its store.
+        kept: of these, what its store had of them when it was started again. What is missing then
+            may be cut into other tasks than before, so these tell nothing.
         why: the reasons of `repeated` and `resent`, and how often.
         ended: when it was recovered from, or given up.
         trouble: sentences about what must not be.
@@ -96,10 +96,11 @@ def count_kept(fault: Fault, job: Sequence[Line], others: Sequence[Line]) -> Non
         job: what it had said of that job.
         others: what its other processes have said, of which the next one goes on with the job.
     """
-    fault.done += sum(line["what"] == "ran" and line["at"] < fault.began - _KEPT for line in job)
+    done = sum(line["what"] == "ran" and line["at"] < fault.began - _KEPT for line in job)
+    fault.done += done
     ended = (line for line in others if line["what"] == "ended" and line["at"] > fault.began)
     if first := next(ended, None):
-        fault.kept += TASKS - first["tasks"]
+        fault.kept += min(done, first["stored"])  # it has later ones, too
 
 
 def died(client: str, lines: Sequence[Line], faults: Sequence[Fault]) -> list[str]:

@@ -8,7 +8,6 @@ import pytest
 
 from tests.chaos import __main__ as chaos
 from tests.chaos.events import EVENTS
-from tests.chaos.load import TASKS
 from tests.chaos.recovery import Fault, count, died, goes_on
 from tests.chaos.schedule import KINDS, schedule
 
@@ -77,9 +76,9 @@ def test_what_a_killed_client_had_done_and_what_its_store_has_kept_of_it_are_cou
     )
     next_one = lines(
         (12, "begun", {}),
-        (15, "ended", {"tasks": TASKS - 1}),
+        (15, "ended", {"tasks": 25, "stored": 2}),
         (16, "begun", {}),
-        (19, "ended", {"tasks": TASKS}),
+        (19, "ended", {"tasks": 20, "stored": 0}),
     )
     said += [dict(line, process="b") for line in next_one]
     fault = Fault(KILLED, began=10, ended=20)
@@ -118,7 +117,7 @@ def test_a_run_whose_result_is_not_what_it_must_be_says_so_and_has_the_status_1(
     tmp_path, monkeypatch, capsys, said, changed, sentence
 ):
     monkeypatch.setattr(chaos, "BUILD", tmp_path)
-    ended = {"program": "noisy", "differences": [], "tasks": TASKS}
+    ended = {"program": "noisy", "differences": []}
     clients = []
     for name, last in {"outside": {}, "inside": said}.items():
         heard = lines((0, "started", {}), (1, "begun", {}), (15, "ended", {**ended, **last}))
