@@ -1,5 +1,7 @@
 """Ctrl-C in a terminal and the stop button of a notebook, while somebody waits for a job."""
 
+import concurrent.futures
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,6 +9,10 @@ import sys
 
 import pytest
 from jupyter_client.manager import start_new_kernel
+from qiskit.providers import JobStatus
+
+from aer_dask import AerSimulator
+from tests.circuits import pauli_noise, volume
 
 PROGRAM = """
 import concurrent.futures, signal, sys, time
@@ -70,6 +76,19 @@ def test_the_first_ctrl_c_leaves_the_job_running_and_the_second_cancels_it(pool)
         assert program.wait(timeout=60) == 0
     finally:
         program.kill()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_pool_hears_no_ctrl_c_while_a_job_uses_it(method):
+    context = multiprocessing.get_context(method)
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        backend = AerSimulator(executor=pool, noise_model=pauli_noise(), method="statevector")
+        job = backend.run(volume(5), shots=20_000, seed_simulator=1, max_shot_size=200)
+        while job.status() is JobStatus.RUNNING:
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGINT)
+        assert job.result().success
+        assert set(job.attempts()) == {1}
 
 
 def run_cell(client, code, on_output=lambda output: None):

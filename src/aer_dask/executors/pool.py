@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,9 @@ class ProcessPoolDispatcher(PoolDispatcher):
     """Sends the tasks of one job to children of the pool's processes.
 
     Those processes are not ours to kill, and nothing reaches them but tasks; so a task is told to
-    stop by a file that comes to be.
+    stop by a file that comes to be. A terminal's Ctrl-C, which goes to them too, would break the
+    pool where it finds one idle: those that a task starts are born deaf to it, and others become
+    so with their first task.
     """
 
     def __init__(self, pool: concurrent.futures.ProcessPoolExecutor) -> None:
@@ -89,9 +93,10 @@ class ProcessPoolDispatcher(PoolDispatcher):
         self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-", ignore_cleanup_errors=True)
 
     def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
-        return self._pool.submit(
-            _simulate_in_process, key, task, self._shared, memory, self._mark(key)
-        )
+        with _deaf_to_ctrl_c():  # which processes that this starts inherit
+            return self._pool.submit(
+                _simulate_in_process, key, task, self._shared, memory, self._mark(key)
+            )
 
     def _kill(self, key: str) -> None:
         self._mark(key).touch()
@@ -120,8 +125,19 @@ def _simulate_in_process(
     def unwanted() -> bool:
         return mark.exists() or not mark.parent.exists()
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     worker = f"process {os.getpid()}"
     return traced(lambda: children.run(key, task, shared, memory, unwanted), worker)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Have this thread hear no SIGINT: one that comes meanwhile is another's, or comes later."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _outcome(future: concurrent.futures.Future[Any]) -> Outcome:
