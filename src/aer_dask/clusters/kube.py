@@ -89,6 +89,8 @@ class KubeCluster(WaitsForPods, OperatorCluster):
     _starting: asyncio.Task[Any] | None = None
     #: Whether a DaskCluster may be there because of this object.
     _created = False
+    #: Whether upstream is at it.
+    _creating = False
 
     def __init__(
         self,
@@ -189,8 +191,19 @@ class KubeCluster(WaitsForPods, OperatorCluster):
     async def _create_cluster(self) -> None:
         if not self._custom_cluster_spec:
             self._custom_cluster_spec = self._manifest()
-        self._created = True
-        await super()._create_cluster()
+        self._created = self._creating = True
+        try:
+            await super()._create_cluster()
+        finally:
+            self._creating = False
+
+    async def _close(self, timeout: float = 3600) -> None:
+        """Take it away, but not while it is created: `_undo` does so, when all is read.
+
+        Upstream takes a cluster away whose scheduler does not start, and then asks for its log.
+        """
+        if not (self._creating and asyncio.current_task() is self._starting):
+            await super()._close(timeout)  # type: ignore[call-arg]
 
     async def _connect_cluster(self) -> None:
         self.shutdown_on_close = self._close_others
