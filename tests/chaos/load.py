@@ -40,6 +40,8 @@ from aer_dask import AerSimulator, ClusterError, EstimatorV2, HelmCluster, Store
 from aer_dask.jobs.report import lost_with_workers
 from aer_dask.testing import differences
 
+#: Tasks of each program, all of one size.
+TASKS = 20
 #: Seeds of each program, in turns, so that plain Aer's bits need be computed only once each.
 SEEDS = (11, 12)
 #: Seconds after which a job that has not ended is a fault, and to find the release.
@@ -111,7 +113,7 @@ def on_plain_aer(program: str, seed: int) -> Any:
 
 
 def on_workers(program: str, seed: int, backend: Watched) -> Any:
-    """The same over an executor, in 20 tasks.
+    """The same over an executor, in `TASKS` tasks.
 
     What a process that was killed has left, this one goes on with: pubs by running them again,
     other jobs by their ids.
@@ -245,7 +247,7 @@ class Round:
         report = self._backend.job.report()
         return {"tasks": report.tasks, "done": report.done, "waits_for": report.waits_for,
                 "repeats": len(report.repeats), "resent": len(report.resent),
-                "stored": report.stored_pieces}  # fmt: skip
+                "stored": report.stored_shots / report.shots}  # fmt: skip
 
 
 def connected(release: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .clients import Line
+from .load import TASKS
 from .schedule import Kind
 
 #: Seconds within which an output is in a store, and within which a client that was ended with its
@@ -100,7 +101,7 @@ def count_kept(fault: Fault, job: Sequence[Line], others: Sequence[Line]) -> Non
     fault.done += done
     ended = (line for line in others if line["what"] == "ended" and line["at"] > fault.began)
     if first := next(ended, None):
-        fault.kept += min(done, first["stored"])  # it has later ones, too
+        fault.kept += min(done, round(TASKS * first["stored"]))  # it has later ones, too
 
 
 def died(client: str, lines: Sequence[Line], faults: Sequence[Fault]) -> list[str]:

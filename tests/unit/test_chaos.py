@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos import __main__ as chaos
 from tests.chaos.events import EVENTS
+from tests.chaos.load import TASKS
 from tests.chaos.recovery import Fault, count, died, goes_on
 from tests.chaos.schedule import KINDS, schedule
 
@@ -76,7 +77,7 @@ def test_what_a_killed_client_had_done_and_what_its_store_has_kept_of_it_are_cou
     )
     next_one = lines(
         (12, "begun", {}),
-        (15, "ended", {"tasks": 25, "stored": 2}),
+        (15, "ended", {"tasks": 25, "stored": 2 / TASKS}),
         (16, "begun", {}),
         (19, "ended", {"tasks": 20, "stored": 0}),
     )
