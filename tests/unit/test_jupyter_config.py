@@ -46,9 +46,11 @@ def start(config, tmp_path):
         def fill() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
+        # under `make coverage` it would measure nothing of the package, and fail to write that
+        environment = {k: v for k, v in os.environ.items() if k != "COVERAGE_PROCESS_CONFIG"}
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, f"--config={config}"],
-            env={**os.environ, "HOME": str(home), "TMPDIR": str(tmp_path)},
+            env={**environment, "HOME": str(home), "TMPDIR": str(tmp_path)},
             preexec_fn=fill if full else None, capture_output=True, text=True, check=True,
         )  # fmt: skip
         settings, pip = json.loads(done.stdout)
