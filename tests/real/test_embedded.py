@@ -113,11 +113,20 @@ def test_a_hung_worker_costs_only_the_task_that_it_runs():
 
 
 LEAVING = """
-import concurrent.futures, sys
+import concurrent.futures, sys, time
+import psutil
 from aer_dask import AerSimulator, EmbeddedCluster
 from distributed import Client
 from distributed.security import Security
 from tests.circuits import pauli_noise, volume
+
+kill = psutil.Process.kill
+
+def as_on_a_busy_machine(process):
+    kill(process)
+    time.sleep(0.5)
+
+psutil.Process.kill = as_on_a_busy_machine
 
 def executor(kind):
     if kind == "dask":

@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,18 @@ class _DaskProcess(Subprocess):
             *command, env=self._environment, start_new_session=True,
             preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
+
+    async def close(self) -> None:
+        """End it and its children at once.
+
+        Dask would end the children first, one by one: a nanny then says that its worker has died
+        and starts another, and a child that has ended by itself meanwhile is an error.
+        """
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # it leads a session
+            await self.process.wait()
+        await super().close()
 
     async def _wait_until(self, condition: Callable[[], Awaitable[Any]], what: str) -> Any:
         """Wait until a condition is true of the process, and return its value."""
