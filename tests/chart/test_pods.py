@@ -161,15 +161,6 @@ def test_scheduler_and_workers_load_the_gate_before_anything_else(default: Manif
         assert "subPath" not in mount, "it would never change"
 
 
-def test_the_gates_token_is_long_and_no_two_are_alike() -> None:
-    first, second = (
-        render({"commonLabels": {"draw": str(i)}})["Secret/http"]["stringData"]["token"]
-        for i in range(2)
-    )
-    assert re.fullmatch(r"\w{32,}", first)
-    assert first != second
-
-
 def test_who_scrapes_is_told_to_show_the_token() -> None:
     own = {"httpAuth.existingSecret": "mine", "httpAuth.existingSecretKey": "password"}
     for given, credentials in (
@@ -446,9 +437,10 @@ def test_jupyter_may_proxy_to_the_scheduler_of_its_release_only(default: Manifes
     assert f"--ServerProxy.host_allowlist={allowed}" in command
 
 
-def test_a_random_token_is_long_and_no_two_are_alike() -> None:
+@pytest.mark.parametrize("guards", ["http", "jupyter"])
+def test_a_random_token_is_long_and_no_two_are_alike(guards: str) -> None:
     first, second = (
-        render({"commonLabels": {"draw": str(i)}})["Secret/jupyter"]["stringData"]["token"]
+        render({"commonLabels": {"draw": str(i)}})[f"Secret/{guards}"]["stringData"]["token"]
         for i in range(2)
     )
     assert re.fullmatch(r"\w{32,}", first)

@@ -58,6 +58,20 @@ def changed(path, change):
     path.write_bytes(b"".join(form.encode(value)))
 
 
+def failing_reads(monkeypatch, part, times):
+    """Have objects with this in their path not be read so often; gives what is left of that."""
+    read, left = LocalFileSystem.cat_file, [*range(times)]
+
+    def fails(self, path, *arguments, **options):
+        if part in path and left:
+            left.pop()
+            raise ConnectionError("away for a moment")
+        return read(self, path, *arguments, **options)
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", fails)
+    return left
+
+
 def grow_old(folder):
     """Everything in it was written two months ago."""
     for path in folder.rglob("*"):
@@ -87,16 +101,7 @@ def test_pruning_removes_nothing_while_a_job_cannot_be_read(backend, tmp_path, m
     with pytest.raises(StoreError, match="Its run may be in use"):
         prune(tmp_path, older_than="30d")
     record.write_bytes(whole)
-    read = LocalFileSystem.cat_file
-    left = [1]
-
-    def fails_once(self, path, *arguments, **options):
-        if "/jobs/" in path and left:
-            left.pop()
-            raise ConnectionError("away for a moment")
-        return read(self, path, *arguments, **options)
-
-    monkeypatch.setattr(LocalFileSystem, "cat_file", fails_once)
+    left = failing_reads(monkeypatch, "/jobs/", times=1)
     assert prune(tmp_path, older_than="30d") == []
     assert (left, sorted(tmp_path.rglob("*"))) == ([], before)
 
@@ -293,16 +298,7 @@ def test_a_job_of_another_aer_is_not_resumed_but_its_results_are_there(backend, 
 
 
 def test_reading_that_fails_for_a_moment_is_tried_again(backend, monkeypatch):
-    read = LocalFileSystem.cat_file
-    left = [1, 2]
-
-    def fails(self, path, *arguments, **options):
-        if "tasks-" in path and left:
-            left.pop()
-            raise ConnectionError("away for a moment")
-        return read(self, path, *arguments, **options)
-
-    monkeypatch.setattr(LocalFileSystem, "cat_file", fails)
+    left = failing_reads(monkeypatch, "tasks-", times=2)
     job = backend.run([bell(), bell()], **OPTIONS)
     job.result()
     assert (left, job.progress().total, job.report().not_kept) == ([], 0, "")
