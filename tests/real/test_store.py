@@ -251,7 +251,8 @@ def test_damaged_objects_are_told_and_computed_anew(pool, tmp_path, damage, capl
     run = 1 if one.parent == sorted(tmp_path.glob("runs/*"), key=os.path.getctime)[0] else 2
     data = one.read_bytes()
     one.write_bytes({
-        "cut off": data[:-7], "changed": data[:70] + b"x" + data[71:], "empty": b"",
+        "cut off": data[:-7], "empty": b"",
+        "changed": data[:70] + bytes([data[70] ^ 1]) + data[71:],
         "swapped": files[1].read_bytes() if files[1].parent == one.parent else b"",
         "of another run": others[0].read_bytes(),
     }[damage])  # fmt: skip
