@@ -1,8 +1,10 @@
 """Pools of concurrent.futures: cancelling, dying, and several of them in one process."""
 
 import concurrent.futures
+import multiprocessing
 import os
 import signal
+import threading
 
 import pytest
 from qiskit.providers import JobStatus
@@ -87,3 +89,27 @@ def test_a_forked_process_has_children_of_its_own():
         assert AerSimulator(executor=threads).run(bell()).result(60).success
     with concurrent.futures.ProcessPoolExecutor(1) as pool:  # forks this process as it is now
         assert AerSimulator(executor=pool).run(bell()).result(30).success
+
+
+def test_a_process_that_is_forked_while_somebody_looks_at_a_job_ends():
+    over = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
+
+        def look():
+            while not over.is_set():
+                job.status()
+
+        looks = threading.Thread(target=look)
+        looks.start()
+        try:
+            for _ in range(100):
+                copy = multiprocessing.get_context("fork").Process(target=os.getpid)
+                copy.start()
+                copy.join(20)
+                copy.kill()
+                assert copy.exitcode == 0
+        finally:
+            over.set()
+            looks.join()
+            job.cancel()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
 import queue
 import threading
 import time
@@ -492,3 +493,5 @@ def _cancel_all() -> None:
 
 # before concurrent.futures waits for its threads, where Python has a hook for that; else at exit
 getattr(threading, "_register_atexit", atexit.register)(_cancel_all)
+# a copy of this process has no jobs: their locks stay as they were then, held for ever
+os.register_at_fork(after_in_child=_live.clear)
