@@ -95,13 +95,17 @@ chaos: $(VENV)/ready ## faults of every kind on a release under load, and their 
 stats: $(VENV)/ready ## test distributions of shared trajectories, to build/stats.json and .svg: under 10 minutes
 	$(RUN) -W ignore -m tests.stats
 
-COVERAGE := PYTHONPATH=$(CURDIR) $(RUN) -m coverage
+coverage: export PYTHONPATH := $(CURDIR)
+COVERAGE := $(RUN) -m coverage
+# of the tests on a cluster those that make one from Python
+MAKE_CLUSTERS := -k 'test_helm_cluster or test_kube_cluster or test_versions'
 
-coverage: $(VENV)/ready ## measure which lines of the package unit and real tests run: at least 95 %, else it fails
+coverage: $(VENV)/ready ## measure which lines of the package tests run: at least 95 %, else it fails; CLUSTER=host|kind|minikube
 	@$(CLUSTER_TOOL) tools helm
 	rm -rf build/coverage && mkdir -p build/coverage
 	$(COVERAGE) run -m pytest -n logical --maxprocesses 4 $(or $(UNIT),tests/unit)
 	$(COVERAGE) run -m pytest -n 2 --dist loadfile $(or $(REAL),tests/real)
+	$(RUN) -m tests.kubernetes.session --coverage $(if $(CLUSTER),--cluster $(CLUSTER)) -- $(MAKE_CLUSTERS)
 	$(COVERAGE) combine --quiet
 	$(COVERAGE) html --quiet --fail-under 0 --directory build/coverage/html
 	$(COVERAGE) report
@@ -201,13 +205,16 @@ release: $(VENV)/ready ## version, changelog, commit, build, tag: VERSION=0.2.0 
 load: ## load the images into the cluster that cluster-up made
 	$(CLUSTER_TOOL) load $$($(PYTHON) images/build.py archive $(IMAGES))
 
+# the cluster just made, whatever else the terminal's $KUBECONFIG names
+ON_IT := KUBECONFIG=$(CURDIR)/build/kubeconfig
+
 up: $(VENV)/ready ## all in one: cluster, images, helm install, smoke test (REGISTRY=... pushes the images)
 	$(MAKE) tools
 	$(MAKE) cluster-up
 	$(MAKE) images
 	$(MAKE) $(if $(REGISTRY),push,load)
-	$(RUN) scripts/install.py $(if $(REGISTRY),--registry $(REGISTRY))
-	$(MAKE) smoke-test RELEASE=aer-dask/aer
+	$(ON_IT) $(RUN) scripts/install.py $(if $(REGISTRY),--registry $(REGISTRY))
+	$(ON_IT) $(MAKE) smoke-test RELEASE=aer-dask/aer
 
 operator: $(VENV)/ready ## install dask-kubernetes' operator, for KubeCluster, on the cluster at hand: REGISTRY=..., REMOVE=1
 	$(RUN) scripts/install_operator.py $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(REMOVE),--remove)

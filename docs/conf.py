@@ -34,6 +34,11 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_copy_source = html_show_copyright = False
+html_theme_options = {
+    "source_repository": "https://github.com/aer-dask/aer-dask",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"

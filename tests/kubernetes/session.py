@@ -14,6 +14,7 @@ from . import choice, claim, host
 from .common import KUBECONFIG, ROOT
 
 PYTEST = [sys.executable, "-m", "pytest"]
+MEASURED_PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest"]
 LEAVES_NOTHING = "tests/kubernetes/test_leaves_nothing.py"
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     """Run all steps up to the first that fails; a cluster that they brought up goes in any case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cluster", choices=("host", "kind", "minikube"), default="host")
+    parser.add_argument("--coverage", action="store_true", help="measure what the tests run")
     parser.add_argument("options", nargs="*", help="for pytest, after --")
     words = parser.parse_args()
     # what a CI sends that gives up; as it is, the cluster would stay
@@ -33,7 +35,7 @@ def main() -> None:
     was_up = choice.chosen() is not None
     ours = words.cluster == "host" and not was_up
     with claim.session() if ours else nullcontext():
-        run(steps(words.cluster, ours, words.options), leave_up=was_up)
+        run(steps(words.cluster, ours, words.coverage, words.options), leave_up=was_up)
 
 
 def run(steps: dict[str, list[str]], leave_up: bool) -> None:
@@ -49,13 +51,15 @@ def run(steps: dict[str, list[str]], leave_up: bool) -> None:
         print(f"Seconds: {each}; all told {sum(timings.values()):.0f}.", flush=True)
 
 
-def steps(cluster: str, ours: bool, options: list[str]) -> dict[str, list[str]]:
-    """The commands by what their timing is called."""
+def steps(
+    cluster: str, ours: bool, coverage: bool, options: list[str]
+) -> dict[str, list[str]]:
+    """The commands by what their timing is called; who names tests means those alone."""
     # tested first, because it wants a host without a cluster
-    trace = {"up and down again": [*PYTEST, LEAVES_NOTHING]} if ours else {}
+    trace = {"up and down again": [*PYTEST, LEAVES_NOTHING]} if ours and not options else {}
+    pytest = MEASURED_PYTEST if coverage else PYTEST
     tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
-    # who names tests means those alone; of this seed the lost node has the scheduler, and each
-    # client is cut off once
+    # of this seed the lost node has the scheduler, and each client is cut off once
     chaos = {} if options else {"chaos": ["make", "chaos", "SEED=98", "MINUTES=10"]}
     return {
         "tools": ["make", "tools"],
@@ -63,7 +67,7 @@ def steps(cluster: str, ours: bool, options: list[str]) -> dict[str, list[str]]:
         "cluster-up": ["make", "cluster-up", f"CLUSTER={cluster}"],
         "images": ["make", "images"],
         "load": ["make", "load"],
-        "tests": [*PYTEST, *tests, "--durations=10", *options],
+        "tests": [*pytest, *tests, "--durations=10", *options],
         **chaos,
     }
 

@@ -1,6 +1,6 @@
 """Whether shots that share trajectories have the exact distribution, error by error.
 
-    make stats    # about 8 minutes on one core; to build/stats.json and build/stats.svg
+    make stats    # some minutes on one core; to build/stats.json and build/stats.svg
 
 For each kind of error, circuits of three to eight qubits are run with seeds far apart, all as users
 would: ``AerSimulator(noise_sampling="shared")``. Four tests make a line of the table:
