@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -252,6 +253,10 @@ def _is_aers(options: RunOptions) -> bool:
 def _local_pool() -> ThreadPoolExecutor:
     """What simulates, in a child, where there is no executor and the work is not Aer's."""
     return ThreadPoolExecutor(1, thread_name_prefix="aer-dask")
+
+
+# a forked process has the pool, but not its thread
+os.register_at_fork(after_in_child=_local_pool.cache_clear)
 
 
 def _as_list(circuits: QuantumCircuit | Iterable[QuantumCircuit]) -> list[QuantumCircuit]:

@@ -51,9 +51,7 @@ def run(steps: dict[str, list[str]], leave_up: bool) -> None:
         print(f"Seconds: {each}; all told {sum(timings.values()):.0f}.", flush=True)
 
 
-def steps(
-    cluster: str, ours: bool, coverage: bool, options: list[str]
-) -> dict[str, list[str]]:
+def steps(cluster: str, ours: bool, coverage: bool, options: list[str]) -> dict[str, list[str]]:
     """The commands by what their timing is called; who names tests means those alone."""
     # tested first, because it wants a host without a cluster
     trace = {"up and down again": [*PYTEST, LEAVES_NOTHING]} if ours and not options else {}

@@ -91,6 +91,30 @@ def test_a_cluster_that_is_an_executor_gives_the_process_no_default_client():
     assert (done.stdout, done.returncode) == ("none\n", 0), done.stderr
 
 
+#: Two clusters, one after another, and what is left of them a while later.
+CLOSED = """
+import threading, time
+from aer_dask import AerSimulator, EmbeddedCluster
+from tests.circuits import bell
+
+if __name__ == "__main__":
+    for _ in range(2):
+        with EmbeddedCluster(workers=1) as cluster:
+            assert AerSimulator(executor=cluster).run(bell()).result(60).success
+    end = time.monotonic() + 20
+    while (left := [t.name for t in threading.enumerate() if "IO loop" in t.name]):
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+"""
+
+
+def test_a_cluster_that_was_an_executor_leaves_no_client_when_it_is_closed():
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def test_a_hung_worker_costs_only_the_task_that_it_runs():
     circuit, noise = volume(9), pauli_noise()
     options = {"shots": 240, "seed_simulator": 9, "memory": True, "max_shot_size": 30}

@@ -14,6 +14,7 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from aer_dask import AerSimulator, ExecutorError
 from aer_dask.compile import codec
+from aer_dask.executors.session import session_of
 from aer_dask.executors.shared_store import NAME
 from aer_dask.jobs import driver
 from aer_dask.runs.run import Run
@@ -177,6 +178,12 @@ class Raises:
 
     def __reduce__(self):
         return exec, ("raise OSError('of the task itself')",)
+
+
+def test_a_job_that_has_all_its_results_ends_while_another_one_waits_for_a_worker(client):
+    job = start_run(client)
+    with session_of(client)._lock:  # as the other one, while it looks at the worker's versions
+        assert job.result(60).success
 
 
 @pytest.mark.parametrize("kind", ["dask", "threads"])

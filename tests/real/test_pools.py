@@ -1,11 +1,12 @@
 """Pools of concurrent.futures: cancelling, dying, and several of them in one process."""
 
 import concurrent.futures
-import multiprocessing
 import os
 import signal
-import threading
+import subprocess
+import sys
 
+import psutil
 import pytest
 from qiskit.providers import JobStatus
 
@@ -91,25 +92,30 @@ def test_a_forked_process_has_children_of_its_own():
         assert AerSimulator(executor=pool).run(bell()).result(30).success
 
 
-def test_a_process_that_is_forked_while_somebody_looks_at_a_job_ends():
-    over = threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
+#: A job of minutes on a pool; it says which processes the pool has.
+PROGRAM = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from tests.real.runs import start_run
 
-        def look():
-            while not over.is_set():
-                job.status()
+with ProcessPoolExecutor(2) as pool:
+    job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
+    job2 = start_run(pool)
+    while not job2.progress().done:
+        time.sleep(0.01)
+    print(*pool._processes, flush=True)
+    time.sleep(600)
+"""
 
-        looks = threading.Thread(target=look)
-        looks.start()
-        try:
-            for _ in range(100):
-                copy = multiprocessing.get_context("fork").Process(target=os.getpid)
-                copy.start()
-                copy.join(20)
-                copy.kill()
-                assert copy.exitcode == 0
-        finally:
-            over.set()
-            looks.join()
-            job.cancel()
+
+def test_a_process_pool_ends_with_the_process_that_has_it_even_if_that_is_killed():
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    try:
+        members = [psutil.Process(int(pid)) for pid in program.stdout.readline().split()]
+        simulating = [child for member in members for child in member.children()]
+        assert len(members) == len(simulating) == 2
+    finally:
+        program.kill()
+        program.wait()
+    left = psutil.wait_procs([*members, *simulating], timeout=20)[1]
+    assert not left

@@ -20,9 +20,9 @@ from .processes import Cluster, black_hole, kept_running
 from .runs import expected, start_run
 
 #: The kernel repeats an attempt to connect after 1, 3, 7, 15 and 31 s: one that fell into the hole
-#: is not answered in the 14 s after it. Dask's client makes another one after a fifth of its
+#: is not answered in the 10 s after it. Dask's client makes another one after a fifth of its
 #: timeout, which is longer.
-HOLE_SECONDS = 17.0
+HOLE_SECONDS = 21.0
 HOLE_TIMEOUT = 300
 MIB = 2**20
 
@@ -74,6 +74,24 @@ def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, caplo
     client.close()
     with pytest.raises(ExecutorError, match="was closed"):
         start_run(client)
+
+
+def test_jobs_of_one_client_that_has_given_up_go_on_with_one_other(cluster, caplog, monkeypatch):
+    monkeypatch.setattr(session, "GRACE", 1.0)
+    client = cluster.new_client(timeout=1)
+    with (
+        caplog.at_level(logging.WARNING, logger="aer_dask"),
+        kept_running(lambda: cluster.add_worker("worker", wait=False)),
+    ):
+        client.wait_for_workers(1, timeout=120)
+        jobs = [start_run(client) for _ in range(5)]
+        cluster.kill_scheduler()
+        wait_until(lambda: client.status == "closed", "the client has given up")
+        cluster.start_scheduler()
+        for job in jobs:
+            assert differences(job.result(timeout=120), expected()) == []
+            assert max(job.attempts()) <= 2
+    assert caplog.text.count("has taken its place") == 1
 
 
 def test_a_run_that_finds_the_scheduler_gone_at_its_first_question_waits_for_it(
@@ -264,6 +282,18 @@ def test_a_job_whose_workers_do_not_come_or_come_back_ends_with_a_sentence(clust
     cluster.kill_worker("worker")
     with pytest.raises(ExecutorError, match=none):
         job.result(timeout=60)
+
+
+def test_a_job_that_has_gone_on_meanwhile_waits_for_workers_anew(cluster):
+    cluster.add_worker("worker")
+    job = start_run(cluster.client, max_shot_size=5)
+    wait_until(lambda: job.progress().done, "it goes on")
+    waits = job._driver._dispatcher
+    waits._lacking = 0.0  # as where there was nobody for a moment, long ago
+    done = job.progress().done
+    wait_until(lambda: job.progress().done > done + 1, "it goes on")
+    assert waits._lacking is None
+    assert differences(job.result(timeout=120), expected()) == []
 
 
 def test_a_task_that_no_worker_can_take_any_more_ends_its_job_with_a_sentence(cluster, monkeypatch):

@@ -127,6 +127,7 @@ class DaskDispatcher(Dispatcher):
         outcomes: dict[Any, Outcome] = {}
         finished = [future for future in futures if future.status == "finished"]
         if finished:
+            self._lacking = None  # what one has run with is there, or has been since
             try:
                 fetched = self._session.patiently(
                     lambda client: client.gather(finished), by=finished[0].client

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import shutil
 import signal
 import socket
 import tempfile
 import threading
+import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,9 @@ from ..worker.child import children
 from ..worker.execute import simulate
 from ..worker.trace import traced
 from .base import Callback, Capacity, Dispatcher, Lost, Outcome, Outlook, Output
+
+#: Seconds between two looks of a pool's process whether its parent is there.
+_WATCH = 1.0
 
 
 class PoolDispatcher(Dispatcher):
@@ -90,7 +97,8 @@ class ProcessPoolDispatcher(PoolDispatcher):
 
     def __init__(self, pool: concurrent.futures.ProcessPoolExecutor) -> None:
         super().__init__(pool)
-        self._folder = tempfile.TemporaryDirectory(prefix="aer-dask-", ignore_cleanup_errors=True)
+        self._folder = tempfile.mkdtemp(prefix="aer-dask-")
+        weakref.finalize(self, _remove, self._folder, os.getpid())
 
     def _start(self, key: str, task: bytes, memory: int) -> concurrent.futures.Future[Any]:
         with _deaf_to_ctrl_c():  # which processes that this starts inherit
@@ -102,7 +110,7 @@ class ProcessPoolDispatcher(PoolDispatcher):
         self._mark(key).touch()
 
     def _mark(self, key: str) -> Path:
-        return Path(self._folder.name, key)
+        return Path(self._folder, key)
 
 
 def _simulate_here(task: bytes, shared: bytes) -> bytearray:
@@ -126,8 +134,31 @@ def _simulate_in_process(
         return mark.exists() or not mark.parent.exists()
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    _end_with_parent()
     worker = f"process {os.getpid()}"
     return traced(lambda: children.run(key, task, shared, memory, unwanted), worker)
+
+
+@cache
+def _end_with_parent() -> None:
+    """Have this process end soon after its parent: where that is killed, the pool's others wait on.
+
+    Its parent is the process that has the pool, or multiprocessing's server, which ends with that.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="aer-dask-parent", daemon=True).start()
+
+
+def _remove(folder: str, owner: int) -> None:
+    """Remove a folder, but not at the end of a forked copy of the process that needs it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -29,6 +29,15 @@ _clients: dict[tuple[int, str, Any], Client] = {}
 _connecting = threading.Lock()
 
 
+def _inherit() -> None:
+    """What a forked process does first; there is nobody to release the lock."""
+    global _connecting  # noqa: PLW0603
+    _connecting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_inherit)
+
+
 @dataclass(frozen=True)
 class DaskAddress:
     """A Dask cluster that this process, or the one that unpickles this, can connect to.

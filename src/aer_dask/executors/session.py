@@ -13,13 +13,14 @@ import asyncio
 import atexit
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, proxy, ref
 
 import cloudpickle
 from distributed import Client
@@ -48,8 +49,8 @@ _REACH, _CONNECT = 1.0, 5.0
 _KEPT = 8
 #: Lost workers that are remembered, of all jobs.
 _NOTED = 1000
-#: Seconds between two looks.
-_POLL = 0.1
+#: Seconds between two looks, and between two whether the user's client or cluster is still open.
+_POLL, _WATCH = 0.1, 0.5
 
 
 class Session:
@@ -64,12 +65,8 @@ class Session:
         self._own: Client | None = None
         if isinstance(source, Cluster):
             # not cluster.get_client(), which would become this process's default client
-            with versions.ours_to_compare():
-                self._own = Client(
-                    source.scheduler_address,
-                    security=getattr(source, "security", None),
-                    set_as_default=False,
-                )
+            security = getattr(source, "security", None)
+            self._own = _new_client(self._source, source.scheduler_address, security=security)
         client: Any = self._own or source
         self._address: str = client.scheduler.address
         self._security = client.security
@@ -80,6 +77,9 @@ class Session:
         #: workers that have gone with tasks of ours, the last ones
         self.lost_workers: deque[LostWorker] = deque(maxlen=_NOTED)
         self._lock = threading.RLock()
+        #: for what jobs need, apart from the other one: whoever has that may wait for a worker
+        self._books = threading.Lock()
+        self._taking_over = threading.Lock()
         #: when it was asked last whether the scheduler lives, and since when it has been silent
         self._asked = 0.0
         self._silent: float | None = None
@@ -231,7 +231,7 @@ class Session:
 
     def hold(self, digest: str) -> None:
         """A job begins that needs options and noise models at the scheduler: see :meth:`renew`."""
-        with self._lock:
+        with self._books:
             self._jobs[digest] += 1
 
     def renew(self, digest: str, shared: bytes) -> None:
@@ -251,7 +251,7 @@ class Session:
         Raises:
             OSError: if the scheduler does not answer soon.
         """
-        with self._lock:
+        with self._books:
             self._jobs[digest] -= 1
             self._recent = deque([d for d in self._recent if d != digest] + [digest])
             if len(self._recent) > _KEPT:
@@ -277,32 +277,34 @@ class Session:
                     f"The Dask scheduler at {self._address} was lost and did not come back within "
                     f"{PATIENCE:g} s. Look at its log, start it again, and run the job anew."
                 )
-            if away > GRACE and self._take_over():
-                return
+            # one job does it for all: a second client would end what the first has sent already
+            if away > GRACE and self._taking_over.acquire(blocking=False):
+                try:
+                    if not self.connected():
+                        self._take_over()
+                finally:
+                    self._taking_over.release()
             stop.wait(_POLL)
 
-    def _take_over(self) -> bool:
-        """Connect with a client of our own; whether that succeeded."""
+    def _take_over(self) -> None:
+        """Connect with a client of our own, if the scheduler can be reached."""
         if not _reachable(self._address):
-            return False
+            return
         try:
-            with versions.ours_to_compare():
-                client = Client(
-                    self._address, security=self._security, timeout=_CONNECT, set_as_default=False
-                )
+            client = _new_client(
+                self._source, self._address, security=self._security, timeout=_CONNECT
+            )
         except OSError:
-            return False
+            return
         with self._lock:
             former, self._own = self._own, client
         if former is not None:
             _close(former)
-        atexit.register(_close, client)
         logger.warning(
             "The Dask client has lost the scheduler at %s; a connection of aer_dask's own has "
             "taken its place, for this job and later ones.",
             self._address,
         )
-        return True
 
     def _install_store(self) -> None:
         """Give the scheduler a :class:`SharedStore`, unless it has one."""
@@ -366,21 +368,80 @@ def _reachable(address: str) -> bool:
     return False
 
 
+_ours: WeakSet[Client] = WeakSet()
+
+
+def _new_client(source: ref[Client | Cluster], address: str, **options: Any) -> Client:
+    """A client of our own, which is closed when the user's client or cluster is, or Python ends."""
+    with versions.ours_to_compare():
+        client: Any = Client(address, set_as_default=False, **options)
+    _ours.add(client)
+    if isinstance(opened := source(), Cluster):
+        client.cluster = proxy(opened)  # with which it goes, rather than look for it for 30 s
+    client.loop.add_callback(_close_with, source, client)
+    return client  # type: ignore[no-any-return]
+
+
+async def _close_with(source: ref[Client | Cluster], client: Client) -> None:
+    """Close a client once the user has closed what it stands for, or has forgotten it."""
+    while (opened := source()) is not None and not _was_closed(opened):
+        del opened
+        await asyncio.sleep(_WATCH)
+    # which waits for this event loop
+    threading.Thread(target=_close, args=(client,), name="aer-dask-close", daemon=True).start()
+
+
 def _close(client: Client) -> None:
-    with contextlib.suppress(Exception):  # there may be nobody left to say goodbye to
-        client.close(timeout=1)
+    log = logging.getLogger("distributed.utils")
+    log.addFilter(_is_no_cancellation)
+    try:
+        with contextlib.suppress(Exception):  # there may be nobody left to say goodbye to
+            client.close(timeout=1)
+    finally:
+        log.removeFilter(_is_no_cancellation)
+    client._loop_runner.stop()  # which Dask forgets where the client has given up by itself
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Not what Dask says, with a traceback, of a client that is closed while it reconnects."""
+    return not isinstance(record.msg, asyncio.CancelledError)
+
+
+@atexit.register
+def _close_ours() -> None:
+    for client in list(_ours):
+        _close(client)
 
 
 _sessions: WeakKeyDictionary[Client | Cluster, Session] = WeakKeyDictionary()
 _sessions_lock = threading.Lock()
+#: What a forked process has of the other one's: clients without their event loops, for which
+#: whoever closes them, as Python does where nobody keeps them, would wait.
+_inherited: list[Any] = []
+
+
+def _inherit() -> None:
+    """What a forked process does first; there is nobody to release the lock."""
+    global _sessions_lock  # noqa: PLW0603
+    _sessions_lock = threading.Lock()
+    _inherited.extend([*Client._instances, *_sessions.values()])
+    _sessions.clear()
+
+
+os.register_at_fork(after_in_child=_inherit)
 
 
 def session_of(source: Client | Cluster) -> Session:
     """The session of a client or cluster, the same one each time.
 
     Raises:
-        ExecutorError: if it is asynchronous or closed.
+        ExecutorError: if it is asynchronous, closed or another process's.
     """
+    if source in _inherited:
+        raise ExecutorError(
+            "This process is a copy of the one that made the Dask client, and has no connection of "
+            'its own. Make a client in it, or start processes by "spawn" and give them the backend.'
+        )
     if source.asynchronous:
         raise ExecutorError(
             f"The Dask {type(source).__name__} is asynchronous, and run() is not. "

@@ -20,6 +20,7 @@ from concurrent.futures import Future
 from typing import Any
 from weakref import WeakSet
 
+from qiskit.providers import JobError
 from qiskit.result import Result
 
 from ..burst import burst
@@ -208,6 +209,17 @@ class Driver:
             self._thread.join(_CANCEL)
         return True
 
+    def abandon(self) -> None:
+        """End in a copy of the process: the thread is not there, and locks may be held."""
+        if self._seconds is not None:  # it had ended
+            return
+        self.outcome, self._changed = Future(), threading.Condition()
+        self.outcome.set_exception(
+            JobError(
+                "This process is a copy of the one that runs the job; ask for its result there."
+            )
+        )
+
     def partial(self, index: int) -> Result:
         """A Result of one experiment, a complete one."""
         return self._collector.partial([index], self._job_id)
@@ -248,11 +260,12 @@ class Driver:
         with self._changed:
             if self.outcome.done():
                 return False
-            self._seconds = self.seconds()
+            seconds = self.seconds()
             if error is not None:
                 self.outcome.set_exception(error)
             else:
                 self.outcome.set_result(results or [])
+            self._seconds = seconds
             self._changed.notify_all()
             return True
 
@@ -493,5 +506,13 @@ def _cancel_all() -> None:
 
 # before concurrent.futures waits for its threads, where Python has a hook for that; else at exit
 getattr(threading, "_register_atexit", atexit.register)(_cancel_all)
-# a copy of this process has no jobs: their locks stay as they were then, held for ever
-os.register_at_fork(after_in_child=_live.clear)
+
+
+def _abandon_all() -> None:
+    """What a forked process does first."""
+    for driver in list(_live):
+        driver.abandon()
+    _live.clear()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
