@@ -140,11 +140,15 @@ def suffer(stage: events.Stage, planned: Planned, clients: Sequence[Client]) -> 
     except Exception as error:  # noqa: BLE001 (the run goes on, and ends with the status 1)
         fault.trouble.append(f"{kind} could not be done: {error}")
     fault.began = stage.began
-    while fault.goes_on is None and time.time() < fault.began + kind.bound:
+    while fault.goes_on is None:
+        late = time.time() > fault.began + kind.bound  # an event itself may take as long
         when = [goes_on(client.lines(), fault.began) for client in clients]
         if all(when):
             fault.goes_on = max(w for w in when if w) - fault.began
-        time.sleep(0.5)
+        elif late:
+            break
+        else:
+            time.sleep(0.5)
     if fault.goes_on is None or fault.goes_on > kind.bound:
         fault.trouble.append(f"After {kind} no client went on within {kind.bound:g} s.")
     while fault.whole is None and time.time() < fault.began + WHOLE:

@@ -213,7 +213,7 @@ def lose_node(stage: Stage, seconds: float) -> str:
             if pod["spec"].get("nodeName") == node.name]  # fmt: skip
     components = sorted(p["metadata"]["labels"]["app.kubernetes.io/component"] for p in here)
     last(stage, faults.lost(node), seconds)
-    stage.release.kubectl("wait", "--for=condition=Ready", f"node/{node.name}", "--timeout=60s")
+    stage.release.kubectl("wait", "--for=condition=Ready", f"node/{node.name}", "--timeout=180s")
     return f"{node.name} with {', '.join(components)}"
 
 
@@ -230,7 +230,7 @@ def gather(stage: Stage, node: str) -> None:
     try:
         names = [pod["metadata"]["name"] for pod in moved]
         stage.release.kubectl("delete", "pod", *names, "--wait=false")
-        until(lambda: is_whole(stage.release), "the pods that were moved are ready", 120)
+        until(lambda: is_whole(stage.release), "the pods that were moved are ready", 300)
     finally:
         stage.release.kubectl("uncordon", *others)
 

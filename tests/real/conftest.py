@@ -1,9 +1,13 @@
 """Real clusters: `dask scheduler` and `dask worker` processes, with the pods' preload and flags."""
 
+import dask
 import pytest
 from distributed import Client
 
 from aer_dask import EmbeddedCluster
+
+# Dask's client notes now and then an identity without workers, where scheduler_info() reads it from
+dask.config.set({"distributed.client.scheduler-info-interval": "1h"})
 
 
 @pytest.fixture(scope="session")

@@ -45,10 +45,12 @@ def held_up(client):
     child.send_signal(signal.SIGSTOP)
     job = start_run(client)
 
-    def executing():
-        return client.run(lambda dask_worker: dask_worker.state.executing_count).values()
+    def has_task():
+        from aer_dask.worker.child import children
 
-    wait_until(lambda: any(executing()), "the worker has begun a task")
+        return bool(children._running)
+
+    wait_until(lambda: any(client.run(has_task).values()), "the child has been given a task")
     return job, child
 
 

@@ -1,6 +1,7 @@
 """Pools of concurrent.futures: cancelling, dying, and several of them in one process."""
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,12 +28,17 @@ POOLS = {
 @pytest.fixture
 def busy():
     """A function that gives the processes that have simulated a while since the test began."""
-    before = {child.pid: child.cpu_times().user for child in simulations(os.getpid())}
+    before = {child.pid: spent(child) for child in simulations(os.getpid())}
     return lambda: [
-        child
-        for child in simulations(os.getpid())
-        if child.cpu_times().user - before.get(child.pid, 1) > 1
+        child for child in simulations(os.getpid()) if spent(child) - before.get(child.pid, 1) > 1
     ]
+
+
+def spent(child):
+    """Seconds that a process has simulated."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+        return child.cpu_times().user
+    return 0.0
 
 
 @pytest.mark.parametrize("kind", POOLS)

@@ -78,7 +78,8 @@ def test_a_scheduler_that_comes_back_behind_a_black_hole_is_found(cluster, caplo
 
 def test_jobs_of_one_client_that_has_given_up_go_on_with_one_other(cluster, caplog, monkeypatch):
     monkeypatch.setattr(session, "GRACE", 1.0)
-    client = cluster.new_client(timeout=1)
+    client = cluster.new_client()
+    client._timeout = 1  # to connect again, but not at first
     with (
         caplog.at_level(logging.WARNING, logger="aer_dask"),
         kept_running(lambda: cluster.add_worker("worker", wait=False)),
@@ -169,6 +170,7 @@ def test_a_large_task_waits_for_a_worker_of_its_size_when_the_scheduler_was_lost
     cluster.add_worker("large", "--memory-limit", str(1200 * MIB))
     circuit, options = wide(24), {"shots": 10, "seed_simulator": 1, "method": "statevector"}
     job = AerSimulator(executor=cluster.client).run([circuit, bell()], max_job_size=1, **options)
+    wait_until(lambda: len(job._driver._futures) == 2, "both are sent")
     cluster.kill_scheduler()
     cluster.workers["large"].kill()
     cluster.start_scheduler()
@@ -298,11 +300,12 @@ def test_a_job_that_has_gone_on_meanwhile_waits_for_workers_anew(cluster):
 
 def test_a_task_that_no_worker_can_take_any_more_ends_its_job_with_a_sentence(cluster, monkeypatch):
     monkeypatch.setattr("aer_dask.executors.dask.WORKERS_PATIENCE", 3.0)
+    # there before the other one goes, or the job may end for want of any worker
+    cluster.add_worker("small", "--memory-limit", str(500 * MIB))
     cluster.add_worker("large", "--memory-limit", str(1200 * MIB))
     options = {"shots": 10, "seed_simulator": 1, "method": "statevector", "max_job_size": 1}
     job = AerSimulator(executor=cluster.client).run([wide(24), bell()], **options)
     cluster.kill_worker("large")
-    cluster.add_worker("small", "--memory-limit", str(500 * MIB))
     with pytest.raises(
         ExecutorError, match=r"a worker with 0\.3 GiB for simulations; there is none"
     ):

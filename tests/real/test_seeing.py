@@ -35,9 +35,20 @@ LARGE = wide(24)
 LONG = {"shots": 100_000, "max_shot_size": 100_000, "noise_model": pauli_noise()}
 
 
-def is_busy(worker):
-    """The child of a worker, by process id, that simulates now, if one does."""
-    return next((child for child in simulations(worker) if child.cpu_percent(0.1) > 10), None)
+def held(client, address, process_id):
+    """The child of a worker, stopped in the middle of a task, if it has one."""
+
+    def has_task():
+        from aer_dask.worker.child import children
+
+        return bool(children._running)
+
+    (child,) = simulations(process_id)
+    child.suspend()
+    if client.run(has_task, workers=[address])[address]:
+        return child
+    child.resume()
+    return None
 
 
 def test_a_report_has_the_numbers_of_a_run_in_which_a_child_and_a_worker_died(own_cluster):
@@ -48,13 +59,11 @@ def test_a_report_has_the_numbers_of_a_run_in_which_a_child_and_a_worker_died(ow
     workers = client.scheduler_info(n_workers=-1)["workers"]
     names = {address: str(worker["name"]) for address, worker in workers.items()}
     (hurt, hurt_id), (killed, killed_id) = client.run(os.getpid).items()
-    wait_until(lambda: is_busy(hurt_id), "it simulates").kill()
+    wait_until(lambda: held(client, hurt, hurt_id), "it simulates").kill()
     wait_until(lambda: job.report().repeats, "the loss is known")
+    wait_until(lambda: held(client, killed, killed_id), "the other one simulates")
     # a result that has not been fetched yet would be lost, and its task repeated, as well
-    wait_until(
-        lambda: is_busy(killed_id) and not any(client.has_what().values()),
-        "the other one simulates, and all results are fetched",
-    )
+    wait_until(lambda: not any(client.has_what([killed]).values()), "all results are fetched")
     os.kill(killed_id, signal.SIGKILL)
     job.result(timeout=120)
     report = job.report()
@@ -98,8 +107,9 @@ def test_a_job_behind_another_one_says_that_the_workers_are_busy(client):
     backend = AerSimulator(executor=client)
     other = start_run(client, shots=200_000, max_shot_size=100_000)
     job = backend.run([bell()] * 2, max_job_size=1)
-    wait_until(lambda: other.report().waits_for == "", "the other one runs")
-    assert job.report().waits_for == "the workers are busy with other jobs"
+    busy = "the workers are busy with other jobs"
+    wait_until(lambda: job.report().waits_for == busy, "it says so")
+    assert other.report().waits_for == ""
     other.cancel()
     assert job.result(60).success
     assert job.report().waits_for == ""
@@ -144,7 +154,7 @@ def test_nobody_waits_beyond_the_timeout_for_a_scheduler_that_hangs(one_worker, 
             assert asked.result(timeout=20).waits_for == "the scheduler does not answer"
         finally:
             one_worker.scheduler.send_signal(signal.SIGCONT)
-    assert job.report().waits_for == "", "it runs, and the scheduler answers again"
+    wait_until(lambda: job.report().waits_for == "", "it runs, and the scheduler answers again")
     job.cancel()
 
 

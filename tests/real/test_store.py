@@ -34,7 +34,7 @@ import sys
 from distributed import Client
 from tests.real.runs import start_run
 if __name__ == "__main__":
-    job = start_run(Client(sys.argv[1]), store=sys.argv[2])
+    job = start_run(Client(sys.argv[1]), store=sys.argv[2], shots=2400, max_shot_size=300)
     print(job.job_id(), flush=True)
     job.result(timeout=120)
 """
@@ -77,6 +77,11 @@ def script(text, *arguments):
     )  # fmt: skip
 
 
+#: Of runs that go on when somebody comes who has waited for a part of them to be kept.
+SHOTS = 2400
+LONG = {"shots": SHOTS, "max_shot_size": SHOTS // 8}
+
+
 def kept_tasks(store):
     """How many objects of tasks there are in a folder."""
     return len(list(Path(store).glob("runs/*/tasks-*")))
@@ -106,16 +111,16 @@ def killed(client, tmp_path):
 def test_a_client_that_was_killed_is_started_again_and_costs_only_the_rest(killed, own_cluster):
     store, _ = killed
     client = own_cluster(3)  # another cluster, with another number of workers
-    job = start_run(client, store=store, max_shot_size=50)
-    assert differences(job.result(timeout=120), expected()) == []
+    job = start_run(client, store=store, shots=SHOTS, max_shot_size=500)
+    assert differences(job.result(timeout=120), expected(SHOTS)) == []
     report = job.report()
-    assert 60 <= report.stored_shots < 240
+    assert 600 <= report.stored_shots < SHOTS
     assert sum(p.shots for task in job.plan().tasks for p in task.pieces) == (
-        240 - report.stored_shots)  # fmt: skip
+        SHOTS - report.stored_shots)  # fmt: skip
     assert f"{report.stored_shots:,} shots were there" in str(report)
     assert report.kept == report.tasks
-    again = start_run(client, store=store)
-    assert differences(again.result(timeout=10), expected()) == []
+    again = start_run(client, store=store, shots=SHOTS)
+    assert differences(again.result(timeout=10), expected(SHOTS)) == []
     assert (again.progress().total, again.report().stored_circuits) == (0, 1)
 
 
@@ -131,18 +136,18 @@ def test_a_job_whose_client_was_killed_is_resumed_without_its_circuits(killed, c
     output, _ = process.communicate(timeout=120)
     about, memory = output.strip().split("\n")
     same_id, pieces, tasks = about.split()
-    assert (same_id, memory) == (job_id, str(expected().get_memory()))
+    assert (same_id, memory) == (job_id, str(expected(SHOTS).get_memory()))
     assert int(pieces) >= 2
     assert int(tasks) >= 1
     assert job.status() is JobStatus.DONE
-    assert differences(job.result(), expected()) == []
+    assert differences(job.result(), expected(SHOTS)) == []
     assert [each.job_id() for each in backend.jobs()] == [job_id]
 
 
 def test_a_job_that_is_resumed_while_its_client_lives_is_given_none_of_its_tasks(
     client, tmp_path, caplog
 ):
-    options = {"store": str(tmp_path), "seed_policy": "independent"}
+    options = {"store": str(tmp_path), "seed_policy": "independent", **LONG}
     right = start_run(client, **options | {"store": False}).result(timeout=120)
     job = start_run(client, **options)
     wait_until(lambda: kept_tasks(tmp_path) >= 2, "some are kept")
@@ -183,8 +188,8 @@ def test_a_client_that_ends_leaves_nothing_unwritten(tmp_path):
 def test_two_clients_at_once_on_one_store_do_no_harm(client, tmp_path):
     processes = [script(START, client.scheduler.address, tmp_path) for _ in range(2)]
     assert [process.wait(timeout=200) for process in processes] == [0, 0]
-    job = start_run(client, store=str(tmp_path), max_shot_size=240)
-    assert differences(job.result(timeout=60), expected()) == []
+    job = start_run(client, store=str(tmp_path), shots=SHOTS, max_shot_size=SHOTS)
+    assert differences(job.result(timeout=60), expected(SHOTS)) == []
     assert job.progress().total == 0
     assert len(AerSimulator(store=tmp_path).jobs()) == 3
 
@@ -384,13 +389,14 @@ def test_all_from_the_store_needs_no_worker(tmp_path):
 
 
 def test_a_cancelled_job_leaves_what_it_had(pool, tmp_path):
-    job = start_run(pool, store=str(tmp_path))
+    job = start_run(pool, store=str(tmp_path), **LONG)
     wait_until(lambda: job.progress().done >= 1, "one is done")
     job.cancel()
     wait_until(lambda: kept_tasks(tmp_path) >= 1, "it is kept")
     (stored,) = AerSimulator(store=tmp_path).jobs()
     wait_until(lambda: stored.status() is JobStatus.CANCELLED, "the store knows")
-    assert differences(start_run(pool, store=str(tmp_path)).result(timeout=120), expected()) == []
+    again = start_run(pool, store=str(tmp_path), **LONG)
+    assert differences(again.result(timeout=120), expected(SHOTS)) == []
 
 
 def test_pruning_removes_the_oldest_and_nothing_that_is_written_now(pool, tmp_path):

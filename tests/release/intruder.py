@@ -28,8 +28,9 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPInputError
 from tornado.websocket import websocket_connect
 
-#: Seconds for each step; on the pods' own network an answer takes milliseconds.
-PATIENCE = 5
+#: Seconds for each step, since on the pods' own network an answer takes milliseconds; and to
+#: connect where every one of thousands must.
+PATIENCE, SLOW = 5, 30
 AT_ONCE = 200
 #: Nobody answers, or in another protocol; Tornado says ValueError to who speaks before TLS begins.
 REFUSALS = (OSError, EOFError, HTTPClientError, HTTPInputError, ValueError)
@@ -288,7 +289,7 @@ async def flood(address: str, ports: list[int], frames: int, half_open: int) -> 
     async def broken(number: int) -> bool:
         noise = number.to_bytes(4, "big") * (number % 50)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SLOW):
                 reader, writer = await asyncio.open_connection(address, ports[number % len(ports)])
         except OSError:
             return False
@@ -308,7 +309,7 @@ async def flood(address: str, ports: list[int], frames: int, half_open: int) -> 
 
 async def half(address: str, port: int, number: int) -> asyncio.StreamWriter:
     """A connection whose other end waits for the rest."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SLOW):
         _, writer = await asyncio.open_connection(address, port)
     writer.write(b"" if number % 2 else RAW["half a TLS hello"])
     return writer

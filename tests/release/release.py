@@ -50,10 +50,16 @@ class Release:
     def install(self, *files: Path, values: Values | None = None) -> None:
         """Install, and wait until all of it is ready."""
         self.helm("install", self.name, CHART, *options(files), values=values)
+        self.rolled_out()
 
     def upgrade(self, *files: Path, values: Values | None = None) -> None:
         """Upgrade to these values and no others, and wait until all of it is ready."""
         self.helm("upgrade", self.name, CHART, *options(files), values=values)
+        self.rolled_out()
+
+    def rolled_out(self) -> None:
+        """Wait until all pods are new and ready: helm is content with half of the workers."""
+        self.kubectl("rollout", "status", "deployment", f"--selector={self.label}", "--timeout=5m")
 
     def uninstall(self) -> None:
         """Uninstall, and wait until what helm made is gone."""

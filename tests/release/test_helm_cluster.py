@@ -154,7 +154,7 @@ def test_the_command_line_does_what_the_class_does(release: Release, tmp_path: P
         assert "Traceback" not in done.stderr
         return done.stdout
 
-    assert said("status").count("1 thread, idle") == 2
+    until(lambda: said("status").count("1 thread, idle") == 2, "both workers are known", 60)
     tables = said("smoke-test")
     assert tables.count("equal") == 2
     assert "1.0" in tables
@@ -177,7 +177,7 @@ def test_the_command_line_does_what_the_class_does(release: Release, tmp_path: P
 
 def test_idle_workers_go_first(release: Release) -> None:
     release.install(MINIKUBE, values={"jupyter.enabled": False, "worker.replicas": 2})
-    circuit = transpile(quantum_volume(22, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
+    circuit = transpile(quantum_volume(24, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
     circuit.measure_all()
     with of(release) as cluster:
         job = AerSimulator(executor=cluster).run(circuit, shots=1, seed_simulator=7)

@@ -130,7 +130,8 @@ def intruder(kube_cluster: Cluster, release: Release) -> Iterator[Intruder]:
     """The intruder's pod, which serves something itself, too."""
     image = f"aer-dask:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"
     serve = ["python", "-m", "http.server", "8000", "--directory", "/tmp"]
-    manifest = pod("intruder", image, serve, volumes={"/tmp": {"emptyDir": {}}})
+    share = {"cpu": "250m", "memory": "128Mi"}  # or it has no turn beside busy workers
+    manifest = pod("intruder", image, serve, volumes={"/tmp": {"emptyDir": {}}}, requests=share)
     with new_namespace(kube_cluster) as name:
         kube_cluster.kubectl(f"--namespace={name} apply", documents(manifest))
         ready = f"--namespace={name} wait --for=condition=Ready pod/intruder --timeout=60s"

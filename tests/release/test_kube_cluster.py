@@ -111,12 +111,12 @@ def test_a_cluster_of_the_operator_is_scaled_while_it_works(
         cluster.scale(3)
         job = backend.run(circuits, **options)
         client.wait_for_workers(3, timeout=120)
+        assert "Scheduler" in "".join(cluster.get_logs().values())
         cluster.adapt(minimum=1, maximum=10)
         until(lambda: len(cluster.scheduler_info["workers"]) < 3, "a worker has gone", 120)
         assert differences(job.result(300), plain) == []
         assert da.ones((1000, 1000, 1000)).mean().compute() == 1.0
         assert differences(backend.run(circuits, **options).result(300), plain) == []
-        assert "Scheduler" in "".join(cluster.get_logs().values())
     assert_nothing_is_left(release)
 
 
@@ -153,7 +153,7 @@ def test_a_start_that_fails_or_is_interrupted_leaves_nothing(
     (container,) = spec["spec"]["scheduler"]["spec"]["containers"]
     container["args"].append("--no-such-option")
     with pytest.raises(ClusterError, match=r"(?s)does not start; its log says: .*--no-such-option"):
-        KubeCluster(spec, quiet=True, resource_timeout=20)
+        KubeCluster(spec, quiet=True, resource_timeout=30)
 
     def interrupt() -> None:
         until(lambda: "DaskCluster/interrupted" in left(release), "it is being made", 60)
@@ -178,8 +178,8 @@ def test_pods_that_cannot_run_are_told_with_the_reason_of_kubernetes(
             Client(cluster) as client,
             pytest.raises(ClusterError, match=r"0 of 1 workers .* Pending: .* Insufficient memory"),
         ):
-            client.wait_for_workers(1, timeout=10)
-    monkeypatch.setattr(kube, "_START", 10.0)
-    with pytest.raises(ClusterError, match=r"not there after 10 s: pod .* Insufficient memory"):
-        KubeCluster(resources=huge, resource_timeout=10, quiet=True)
+            client.wait_for_workers(1, timeout=30)
+    monkeypatch.setattr(kube, "_START", 30.0)
+    with pytest.raises(ClusterError, match=r"not there after 30 s: pod .* Insufficient memory"):
+        KubeCluster(resources=huge, resource_timeout=30, quiet=True)
     assert_nothing_is_left(release)

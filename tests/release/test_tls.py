@@ -13,7 +13,7 @@ import pytest
 
 from ..certificates import Certificate
 from ..chart.rendering import CHART, helm
-from .release import MINIKUBE, Release, options
+from .release import MINIKUBE, Release, options, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -121,6 +121,7 @@ def test_a_certificate_that_is_about_to_end_is_named_everywhere_and_renewed_by_w
     sentence = f"ends in 20 days, on {end:%Y-%m-%d}, and then nobody can connect"
     upgrade = ["upgrade", release.name, CHART, *options((MINIKUBE,))]
     notes = release.helm(*upgrade, values=SMALL)
+    release.rolled_out()
     assert f"ENDS IN 20 DAYS, on {end:%Y-%m-%d}" in notes
     assert sentence in said_by_helm_test(release)
     said = status(release, tmp_path)
@@ -129,6 +130,7 @@ def test_a_certificate_that_is_about_to_end_is_named_everywhere_and_renewed_by_w
     (cure,) = [part for part in said.split("`") if "delete secret" in part]
     release.kubectl(*cure.split()[1:])
     notes = release.helm(*upgrade, values=SMALL)
+    release.rolled_out()
     assert "ENDS IN" not in notes
     assert release.tests_passed("connection") == 1
     assert "ends in" not in status(release, tmp_path)
@@ -169,9 +171,12 @@ def status(release: Release, folder: Path) -> str:
     """What `aer-dask status` says from this machine."""
     command = [sys.executable, "-m", "aer_dask", f"--release={release.name}", "status"]
     environment = os.environ | {"KUBECONFIG": str(release.kubeconfig(folder))}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.count("1 thread, idle") == 2
-    return done.stdout
+
+    def said() -> str:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout if done.stdout.count("1 thread, idle") == 2 else ""
+
+    return until(said, "both workers are known")
 
 
 def certificate(release: Release) -> dict[str, str]:

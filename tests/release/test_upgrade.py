@@ -38,6 +38,7 @@ def test_an_upgrade_from_the_previous_release_under_load_and_back_costs_only_wha
     values = {"store.persistence.enabled": True}
     small = options((previous.minikube,))
     release.helm("install", release.name, previous.chart, *small, values=values)
+    release.rolled_out()
     token = release.token()
     release.execute("jupyter", "sh", "-c", f"echo kept > {NOTEBOOK}")
     assert versions(release) == {previous.version}
@@ -50,12 +51,14 @@ def test_an_upgrade_from_the_previous_release_under_load_and_back_costs_only_wha
         kept = ["--reset-then-reuse-values", "--set=worker.replicas=1"]
         release.helm("upgrade", release.name, CHART, *kept, *options(()))
         assert run.wait() != 0, "its pod has gone"
+    release.rolled_out()
     assert versions(release) == {VERSION}
     assert len(release.pods("worker")) == 1
     assert_only_the_rest_runs(release, "file:///data/aer")
     assert_kept(release, token)
 
     release.helm("rollback", release.name, "1", *options(()))
+    release.rolled_out()
     assert versions(release) == {previous.version}
     assert len(release.pods("worker")) == 2
     assert release.execute("jupyter", "python", "-c", RUN).split() == ["[]", "12", "0"]

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from ..chart.rendering import ROOT
+from ..chart.rendering import CHART, ROOT
 from ..kubernetes.manifests import documents, pod
-from .release import MINIKUBE, Release, until
+from .release import MINIKUBE, Release, options, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -108,7 +108,8 @@ def test_a_busy_worker_that_is_deleted_finishes_its_task_first(release: Release)
 def test_the_autoscaler_adds_workers_under_load_and_removes_them_after_it(
     release: Release,
 ) -> None:
-    release.install(MINIKUBE, values=SCALED)
+    # helm by itself waits for the first worker
+    release.helm("install", release.name, CHART, *options((MINIKUBE,)), values=SCALED)
     assert release.ready("worker") == 1
     image = release.pods()[0]["spec"]["containers"][0]["image"]
     command = ["python", "-c", LOAD, f"tls://{release.name}-aer-dask-scheduler:8786"]

@@ -52,6 +52,7 @@ def test_every_shot_is_planned_once_and_in_order(planner):
     assert seen == sorted(seen)
 
 
+@settings(deadline=None)
 @given(planners())
 def test_sizes_given_by_the_user_are_kept(planner):
     for task in planner.plan().tasks:
@@ -63,6 +64,7 @@ def test_sizes_given_by_the_user_are_kept(planner):
                 assert piece.shots <= planner.options.max_shot_size
 
 
+@settings(deadline=None)
 @given(planners())
 def test_seeds_are_those_of_an_unsplit_run(planner):
     for task in planner.plan().tasks:

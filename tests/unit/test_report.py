@@ -4,6 +4,7 @@ import pickle
 import re
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from distributed.scheduler import TaskGroup, TaskPrefix, TaskState, WorkerState
 
 from aer_dask import AerSimulator
 from aer_dask.errors import OutOfMemoryError, WorkerLostError
+from aer_dask.executors import pool as pool_module
 from aer_dask.executors.base import LostWorker, Outlook
 from aer_dask.executors.shared_store import LOST, SharedStore, begun
 from aer_dask.jobs.driver import Driver
@@ -233,7 +235,14 @@ def test_plot_says_what_to_install_where_there_is_no_matplotlib(monkeypatch):
         plot(made())
 
 
-def test_a_pool_tells_who_ran_what_and_a_bar_how_many_there_are(capsys):
+def test_a_pool_tells_who_ran_what_and_a_bar_how_many_there_are(capsys, monkeypatch):
+    simulate = pool_module._simulate_in_thread
+
+    def slowly(*task):
+        time.sleep(0.1)  # or the job is over before there is a bar
+        return simulate(*task)
+
+    monkeypatch.setattr(pool_module, "_simulate_in_thread", slowly)
     circuits = [volume(5, seed) for seed in range(6)]
     with Recording(2, thread_name_prefix="pool") as pool:
         job = AerSimulator(executor=pool).run(circuits, shots=10, max_job_size=1)
