@@ -168,6 +168,17 @@ def simulations(process_id):
     return found
 
 
+def occupied(client):
+    """Of each worker, by address, whether a child of it has been given a task."""
+
+    def has_task():
+        from aer_dask.worker.child import children
+
+        return bool(children._running)
+
+    return client.run(has_task)
+
+
 def tls_files(folder):
     """Keys and certificates of all roles in files, as keywords of Security."""
     keys, files = Security.temporary(), {}

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 
 import pytest
 from qiskit.providers import JobError
@@ -20,23 +19,16 @@ from .runs import start_run
 FORK = multiprocessing.get_context("fork")
 
 
-@contextmanager
-def forked(work):
-    """A forked process in which a function is called."""
+def exit_code(work, seconds=60):
+    """How a forked process ends in which a function is called; None if it does not in time."""
     copy = FORK.Process(target=work)
     copy.start()
     try:
-        yield copy
+        copy.join(seconds)
+        return copy.exitcode
     finally:
         copy.kill()
         copy.join()
-
-
-def exit_code(work, seconds=60):
-    """How a forked process ends in which a function is called; None if it does not in time."""
-    with forked(work) as copy:
-        copy.join(seconds)
-        return copy.exitcode
 
 
 def run(**options):

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.waiting import wait_until
 
-from .processes import simulations
+from .processes import occupied, simulations
 from .runs import OPTIONS, start_run
 
 DASHBOARD = Path(__file__).parents[2] / "charts" / "aer-dask" / "dashboards" / "aer-dask.json"
@@ -45,12 +45,7 @@ def held_up(client):
     child.send_signal(signal.SIGSTOP)
     job = start_run(client)
 
-    def has_task():
-        from aer_dask.worker.child import children
-
-        return bool(children._running)
-
-    wait_until(lambda: any(client.run(has_task).values()), "the child has been given a task")
+    wait_until(lambda: any(occupied(client).values()), "the child has been given a task")
     return job, child
 
 

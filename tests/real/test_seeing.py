@@ -13,7 +13,7 @@ from aer_dask.jobs.errors import JobTimeoutError
 from tests.circuits import bell, pauli_noise
 from tests.waiting import wait_until
 
-from .processes import Cluster, simulations
+from .processes import Cluster, occupied, simulations
 from .runs import start_run
 from .test_recovery import MIB, wide
 
@@ -37,15 +37,9 @@ LONG = {"shots": 100_000, "max_shot_size": 100_000, "noise_model": pauli_noise()
 
 def held(client, address, process_id):
     """The child of a worker, stopped in the middle of a task, if it has one."""
-
-    def has_task():
-        from aer_dask.worker.child import children
-
-        return bool(children._running)
-
     (child,) = simulations(process_id)
     child.suspend()
-    if client.run(has_task, workers=[address])[address]:
+    if occupied(client)[address]:
         return child
     child.resume()
     return None
