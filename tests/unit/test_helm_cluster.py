@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import dask
 import httpx
@@ -22,7 +25,7 @@ from aer_dask.clusters.settings import OWN_RELEASE
 from tests.certificates import Certificate
 
 
-def kubeconfig(folder, server="https://127.0.0.1:1"):
+def kubeconfig(folder, server="https://127.0.0.1:1", user=MappingProxyType({"token": "t"})):
     """A kube context whose API server is somewhere."""
     config = {
         "apiVersion": "v1",
@@ -30,7 +33,7 @@ def kubeconfig(folder, server="https://127.0.0.1:1"):
         "current-context": "here",
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
+        "users": [{"name": "u", "user": dict(user)}],
     }
     file = folder / "kubeconfig"
     file.write_text(json.dumps(config))
@@ -59,6 +62,32 @@ def test_an_api_server_that_does_not_answer_is_told(tmp_path, monkeypatch, liste
         file = kubeconfig(tmp_path, f"https://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(ClusterError, match="API server of Kubernetes cannot be reached"):
             HelmCluster("aer", kubeconfig=file, timeout=1)
+
+
+def test_the_keys_in_a_kubeconfig_are_in_no_file_that_is_left(tmp_path):
+    mine = Certificate("me")
+    keys = {"client-certificate-data": mine.pem, "client-key-data": mine.key_pem}
+    file, folder = kubeconfig(tmp_path, user=keys), tmp_path / "temporary"
+    folder.mkdir()
+    program = """if True:
+        import os, sys
+        from aer_dask import ClusterError, HelmCluster
+        _, kubeconfig, folder = sys.argv
+        try:
+            HelmCluster("aer", kubeconfig=kubeconfig)
+        except ClusterError:
+            print(len(os.listdir(folder)))
+        if not os.fork():
+            sys.exit()
+        os.wait()
+        print(len(os.listdir(folder)))
+    """
+    command = [sys.executable, "-u", "-c", program, file, str(folder)]
+    said = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(folder)}, check=True, capture_output=True
+    ).stdout
+    assert said.split() == [b"2", b"2"], "they are where kr8s reads them, also after a fork"
+    assert not os.listdir(folder)
 
 
 def test_releases_are_listed_where_a_loop_runs_too(tmp_path):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import httpx_ws
 import kr8s
+from kr8s import _auth
 from kr8s.asyncio.objects import Pod
 from kr8s.asyncio.portforward import PortForward
 
@@ -70,6 +72,30 @@ async def connect(
             f"{at} does not say how to reach {named} of Kubernetes ({error}). "
             "See `kubectl config get-contexts`; set KUBECONFIG, or give context= or kubeconfig=."
         ) from error
+
+
+_Maker = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+def _removed_at_exit(make: _Maker) -> _Maker:
+    """What makes temporary files as ``make`` does, which are gone once this process is."""
+
+    @asynccontextmanager
+    async def made(*words: Any, **options: Any) -> AsyncIterator[Any]:
+        async with make(*words, **options) as file:
+            atexit.register(_remove, Path(file), os.getpid())
+            yield file
+
+    return made
+
+
+def _remove(file: Path, of_process: int) -> None:
+    if os.getpid() == of_process:  # and not a forked copy of it
+        file.unlink(missing_ok=True)
+
+
+# the keys and certificates in a kubeconfig kr8s writes to files, and leaves them there
+_auth.NamedTemporaryFile = _removed_at_exit(_auth.NamedTemporaryFile)
 
 
 class Forward(PortForward):  # type: ignore[misc]
