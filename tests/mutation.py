@@ -25,9 +25,9 @@ from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 ROOT = Path(__file__).resolve().parent.parent
 #: The modules, or folders of them, and the tests whose work it is to notice.
 TESTS = {
-    "runs/plan": "test_plan test_bits test_prediction",
+    "runs/plan": "test_plan test_kept test_bits test_prediction",
     "runs/merge": "test_bits test_pipeline test_kept",
-    "compile/columns": "test_columns test_bits",
+    "compile/columns": "test_columns test_templates test_prefix test_bits",
     "trajectories": "test_trajectories test_noise_sampling test_shared_rules",
 }
 #: Faults that somebody might make: of a pair of operators the other one, and not each other one.

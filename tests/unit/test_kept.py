@@ -248,7 +248,7 @@ def test_what_is_kept_is_counted():
 
 @pytest.mark.parametrize("change", [
     {"start": -1}, {"stop": 3}, {"start": 1, "stop": 1}, {"shots": 41}, {"first_shot": 5},
-    {"first_shot": -10, "shots": 50}, {"parts": 2}, {"shots": 0},
+    {"first_shot": -1}, {"first_shot": -10, "shots": 50}, {"parts": 2}, {"shots": 0},
 ], ids=str)  # fmt: skip
 def test_pieces_that_are_none_of_the_run_are_not_taken(change):
     runs = Runs([mid_circuit(), bell()], shots=40, seed_simulator=1, method="statevector")

@@ -13,7 +13,8 @@ from aer_dask.compile.prediction import Prediction
 from aer_dask.compile.seeds import STRIDE
 from aer_dask.runs.experiments import Experiment
 from aer_dask.runs.options import RunOptions
-from aer_dask.runs.plan import LONGEST_TASK, SCHEDULING, Planner
+from aer_dask.runs.plan import LONGEST_TASK, SCHEDULING, Piece, Plan, Planner, Task
+from aer_dask.trajectories.prediction import Forecast
 
 LIGHT = Prediction(3, "statevector", Memory(), Duration(1e-3, 0.0), False, False)
 HEAVY = Prediction(3, "statevector", Memory(), Duration(0.0, 1e-2), True, False)
@@ -87,6 +88,20 @@ def test_a_job_too_small_to_gain_is_one_task():
 def test_work_is_cut_into_a_few_tasks_for_each_slot():
     assert 3 * 2 <= len(plan(HEAVY, 1, 2000, slots=2).tasks) <= 5 * 2
     assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 6 * 2
+
+
+@given(shots=st.integers(2, 5000), slots=st.integers(1, 9))
+def test_shots_that_are_cut_are_a_task_a_piece(shots, slots):
+    assert all(len(task.pieces) == 1 for task in plan(HEAVY, 1, shots, slots).tasks)
+
+
+@pytest.mark.parametrize(("each", "parts"), [(1e-6, 1), (1e-2, 8)])
+def test_shots_that_share_trajectories_are_cut_only_where_that_gains(each, parts):
+    work = Prediction(3, "statevector", Memory(), Duration(0.0, each), False, False)
+    forecast = Forecast(3, 9, 0.1, 50.0, 0.5, 0.0, 3, True, each * 1000, 128)
+    experiments = [Experiment(0, 0, 0, 0, 1000, work, seed=7, trajectories=forecast)]
+    tasks = Planner(experiments, 2, seconds).plan().tasks
+    assert [(p.part, p.parts) for t in tasks for p in t.pieces] == [(i, parts) for i in range(parts)]
 
 
 @pytest.mark.parametrize(
@@ -189,3 +204,30 @@ def test_independent_seeds_do_not_depend_on_the_cluster():
     ]  # fmt: skip
     assert pieces[0] == pieces[1] == pieces[2]
     assert len({piece.seed for piece in pieces[0]}) == len(pieces[0]) > 1
+
+
+def test_a_plan_reads_as_a_table():
+    experiments = [
+        Experiment(0, i, 0, i, 40, HEAVY if i == 3 else LIGHT, seed=5) for i in range(4)
+    ]
+    options = RunOptions(max_job_size=2, max_shot_size=25)
+    plan = Planner(experiments, 2, seconds, options).plan()
+    head, columns, *rows = str(plan.with_bytes([b"12345"] * 4, b"1" * 99)).splitlines()
+    assert head == (
+        "4 circuits (4 statevector), 160 shots in all, in 4 tasks: 20 bytes, "
+        "and 99 bytes once per worker"
+    )
+    assert columns.split() == ["task", "circuits", "shots", "seconds", "bytes"]
+    assert [row.split() for row in rows] == [
+        ["0", "0-1", "80", "0.002", "5"],
+        ["1", "2", "40", "0.001", "5"],
+        ["2", "3", "25", "0.25", "5"],
+        ["3", "3", "15", "0.15", "5"],
+    ]
+
+
+def test_a_task_of_a_part_of_shared_shots_says_how_many_they_are():
+    piece = Piece(0, 2, 0, 1000, 7, part=1, parts=4)
+    experiments = [Experiment(0, i, 0, i, 1000, LIGHT, seed=7) for i in range(2)]
+    *_, row = str(Plan((Task((piece,), 1.0),), tuple(experiments))).splitlines()
+    assert row.split() == ["0", "0-1", "500", "1", "0"]
