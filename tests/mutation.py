@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "runs/plan": "test_plan test_kept test_bits test_prediction",
     "runs/merge": "test_bits test_pipeline test_kept",
-    "compile/columns": "test_columns test_templates test_prefix test_bits",
+    "compile/columns": "test_columns test_templates test_prefix test_noise_sampling test_bits",
     "trajectories": "test_trajectories test_noise_sampling test_shared_rules",
 }
 #: Faults that somebody might make: of a pair of operators the other one, and not each other one.

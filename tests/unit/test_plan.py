@@ -101,7 +101,9 @@ def test_shots_that_share_trajectories_are_cut_only_where_that_gains(each, parts
     forecast = Forecast(3, 9, 0.1, 50.0, 0.5, 0.0, 3, True, each * 1000, 128)
     experiments = [Experiment(0, 0, 0, 0, 1000, work, seed=7, trajectories=forecast)]
     tasks = Planner(experiments, 2, seconds).plan().tasks
-    assert [(p.part, p.parts) for t in tasks for p in t.pieces] == [(i, parts) for i in range(parts)]
+    assert [(p.part, p.parts) for t in tasks for p in t.pieces] == [
+        (i, parts) for i in range(parts)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -207,9 +209,7 @@ def test_independent_seeds_do_not_depend_on_the_cluster():
 
 
 def test_a_plan_reads_as_a_table():
-    experiments = [
-        Experiment(0, i, 0, i, 40, HEAVY if i == 3 else LIGHT, seed=5) for i in range(4)
-    ]
+    experiments = [Experiment(0, i, 0, i, 40, HEAVY if i == 3 else LIGHT, seed=5) for i in range(4)]
     options = RunOptions(max_job_size=2, max_shot_size=25)
     plan = Planner(experiments, 2, seconds, options).plan()
     head, columns, *rows = str(plan.with_bytes([b"12345"] * 4, b"1" * 99)).splitlines()

@@ -6,8 +6,8 @@ import asyncio
 import atexit
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,7 @@ async def connect(
         ) from error
 
 
-_Maker = Callable[..., AbstractAsyncContextManager[Any]]
-
-
-def _removed_at_exit(make: _Maker) -> _Maker:
+def _removed_at_exit(make: Any) -> Any:
     """What makes temporary files as ``make`` does, which are gone once this process is."""
 
     @asynccontextmanager
@@ -95,7 +92,7 @@ def _remove(file: Path, of_process: int) -> None:
 
 
 # the keys and certificates in a kubeconfig kr8s writes to files, and leaves them there
-_auth.NamedTemporaryFile = _removed_at_exit(_auth.NamedTemporaryFile)
+_auth.NamedTemporaryFile = _removed_at_exit(_auth.NamedTemporaryFile)  # type: ignore[attr-defined]
 
 
 class Forward(PortForward):  # type: ignore[misc]
