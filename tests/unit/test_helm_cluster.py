@@ -6,9 +6,11 @@ import asyncio
 import json
 import os
 import socket
-import subprocess
-import sys
+import ssl
+import tempfile
 import time
+import traceback
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType, SimpleNamespace
 
@@ -17,6 +19,8 @@ import httpx
 import kr8s
 import pytest
 from distributed import Client, Scheduler
+from distributed.utils import open_port
+from kr8s.asyncio.portforward import PortForward
 
 from aer_dask import ClusterError, HelmCluster
 from aer_dask.__main__ import main
@@ -64,30 +68,59 @@ def test_an_api_server_that_does_not_answer_is_told(tmp_path, monkeypatch, liste
             HelmCluster("aer", kubeconfig=file, timeout=1)
 
 
-def test_the_keys_in_a_kubeconfig_are_in_no_file_that_is_left(tmp_path):
+def test_the_keys_in_a_kubeconfig_are_in_no_file_that_is_left(tmp_path, monkeypatch):
     mine = Certificate("me")
     keys = {"client-certificate-data": mine.pem, "client-key-data": mine.key_pem}
     file, folder = kubeconfig(tmp_path, user=keys), tmp_path / "temporary"
     folder.mkdir()
-    program = """if True:
-        import os, sys
-        from aer_dask import ClusterError, HelmCluster
-        _, kubeconfig, folder = sys.argv
-        try:
-            HelmCluster("aer", kubeconfig=kubeconfig)
-        except ClusterError:
-            print(len(os.listdir(folder)))
-        if not os.fork():
-            sys.exit()
-        os.wait()
-        print(len(os.listdir(folder)))
-    """
-    command = [sys.executable, "-u", "-c", program, file, str(folder)]
-    said = subprocess.run(
-        command, env=os.environ | {"TMPDIR": str(folder)}, check=True, capture_output=True
-    ).stdout
-    assert said.split() == [b"2", b"2"], "they are where kr8s reads them, also after a fork"
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    written = []
+    monkeypatch.setattr(
+        ssl.SSLContext, "load_cert_chain",
+        lambda context, certfile, keyfile, password: written.extend(os.listdir(folder)),
+    )  # fmt: skip
+    with pytest.raises(ClusterError, match="cannot be reached"):
+        HelmCluster("aer", kubeconfig=file)
+    assert len(written) == 2, "kr8s had them read from files"
     assert not os.listdir(folder)
+
+
+def test_a_kubeconfig_that_is_no_yaml_is_told_without_its_words(tmp_path):
+    (tmp_path / "kubeconfig").write_text("users:\n- user: {token: a: SECRET}\n")
+    with pytest.raises(
+        ClusterError, match="kubeconfig cannot be read: line 2 of it is no YAML"
+    ) as raised:
+        HelmCluster("aer", kubeconfig=str(tmp_path / "kubeconfig"))
+    assert "SECRET" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_kubeconfig_whose_program_fails_is_told(tmp_path):
+    user = {"exec": {"command": "false", "apiVersion": "client.authentication.k8s.io/v1"}}
+    with pytest.raises(ClusterError, match=r"how to reach a cluster .*non-zero code 1"):
+        HelmCluster("aer", kubeconfig=kubeconfig(tmp_path, user=user))
+
+
+def test_a_forwarded_port_closes_while_somebody_is_connected(monkeypatch):
+    class Pods:
+        ready_pods = None
+
+    async def connected_and_closed():
+        asked = asyncio.Event()
+
+        async def forever(*_):
+            asked.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(PortForward, "_sync_sockets", forever)
+        async with AsyncExitStack() as stack:
+            for _ in range(2):
+                forward = kubernetes.Forward(Pods(), 8786, open_port("127.0.0.1"))
+                port = await stack.enter_async_context(forward)
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                stack.callback(writer.close)
+                await asked.wait()
+
+    asyncio.run(asyncio.wait_for(connected_and_closed(), 30))
 
 
 def test_releases_are_listed_where_a_loop_runs_too(tmp_path):

@@ -13,7 +13,7 @@ import asyncio
 import builtins
 import os
 from collections import Counter
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from distributed.core import Status, rpc
@@ -231,8 +231,7 @@ class HelmCluster(WaitsForPods):
         try:
             await super()._close()
         finally:
-            with suppress(TimeoutError):  # connections of others may stay
-                await asyncio.wait_for(self._forwards.aclose(), _POLL)
+            await self._forwards.aclose()
             await _ended("Forward._sync_sockets")
 
     def close(self, timeout: float | None = None) -> Any:

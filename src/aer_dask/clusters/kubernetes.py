@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import httpx
 import httpx_ws
 import kr8s
-from kr8s import _auth
+import yaml
+from kr8s._auth import KubeAuth
 from kr8s.asyncio.objects import Pod
 from kr8s.asyncio.portforward import PortForward
 
@@ -29,6 +30,14 @@ INSIDE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SCALING = "It may scale its release once the chart has jupyter.rbac.scaling=true."
 #: Seconds that the API server has for an answer.
 ANSWER = 30.0
+#: Seconds that connections through a forwarded port have to end by themselves.
+_PARTING = 1.0
+#: What kr8s makes files of: where it says which, and what in a kubeconfig it is.
+_WRITTEN = {
+    "client_key_file": "client-key-data",
+    "client_cert_file": "client-certificate-data",
+    "server_ca_file": "certificate-authority-data",
+}
 #: How a connection through the API server breaks.
 _BROKEN = (
     OSError, httpx.TransportError, httpx_ws.HTTPXWSException,
@@ -61,38 +70,61 @@ async def connect(
             return await kr8s.asyncio.Api(
                 namespace=namespace, context=context, kubeconfig=kubeconfig, bypass_factory=True
             )
-    except (ValueError, KeyError) as error:
+    except yaml.YAMLError as error:  # whose own words quote the line, and so perhaps a token
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1} of it" if mark else "it"
+        raise ClusterError(
+            f"{_kubeconfig(kubeconfig)} cannot be read: {line} is no YAML. "
+            "Mend it; or set KUBECONFIG, or give kubeconfig=."
+        ) from None
+    except (ValueError, KeyError, RuntimeError) as error:
         if OWN_RELEASE in os.environ:
             raise ClusterError(
                 f"This notebook has no account at the API server. {remedy}"
             ) from error
-        at = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         named = f"context {context!r}" if context else "a cluster"
         raise ClusterError(
-            f"{at} does not say how to reach {named} of Kubernetes ({error}). "
+            f"{_kubeconfig(kubeconfig)} does not say how to reach {named} of Kubernetes ({error}). "
             "See `kubectl config get-contexts`; set KUBECONFIG, or give context= or kubeconfig=."
         ) from error
 
 
-def _removed_at_exit(make: Any) -> Any:
-    """What makes temporary files as ``make`` does, which are gone once this process is."""
-
-    @asynccontextmanager
-    async def made(*words: Any, **options: Any) -> AsyncIterator[Any]:
-        async with make(*words, **options) as file:
-            atexit.register(_remove, Path(file), os.getpid())
-            yield file
-
-    return made
+def _kubeconfig(path: str | None) -> str:
+    return path or os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
-def _remove(file: Path, of_process: int) -> None:
-    if os.getpid() == of_process:  # and not a forked copy of it
-        file.unlink(missing_ok=True)
+class _Auth(KubeAuth):  # type: ignore[misc]
+    """How kr8s gets in, without what it leaves behind.
+
+    It writes the keys and certificates of a kubeconfig to files, from which Python's ssl reads
+    them: here they go as soon as that is done.
+    """
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def reauthenticate(self) -> None:
+        async with self._one_at_a_time:
+            try:
+                await super().reauthenticate()
+                self._tls = await super().ssl_context()
+            finally:
+                self._remove_written()
+
+    async def ssl_context(self) -> Any:
+        return self._tls
+
+    def _remove_written(self) -> None:
+        for attribute, source in _WRITTEN.items():
+            file = getattr(self, attribute)
+            if file and (source in self._user or source in self._cluster):
+                Path(file).unlink(missing_ok=True)
+                setattr(self, attribute, None)
 
 
-# the keys and certificates in a kubeconfig kr8s writes to files, and leaves them there
-_auth.NamedTemporaryFile = _removed_at_exit(_auth.NamedTemporaryFile)  # type: ignore[attr-defined]
+# for dask-kubernetes' connections, too
+import_module("kr8s._api").KubeAuth = _Auth  # type: ignore[attr-defined]
 
 
 class Forward(PortForward):  # type: ignore[misc]
@@ -101,6 +133,11 @@ class Forward(PortForward):  # type: ignore[misc]
     One that breaks, because the network does or the pod's node is lost, is closed here, too,
     so that whoever uses it connects anew.
     """
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Close, also where somebody stays connected: from Python 3.12 on kr8s waits for them."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(super().__aexit__(*error), _PARTING)
 
     async def _sync_sockets(self, reader: Any, writer: Any) -> None:
         """Called by kr8s for each connection; what it raises asyncio prints, with its traceback."""
