@@ -6,12 +6,12 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from threading import Thread
 
 import pytest
 
 from ..real.test_gate import UPGRADE
+from .asking import ask, logged_in, post
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
@@ -30,17 +30,6 @@ class Beside(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("127.0.0.1", 9000), Beside).serve_forever()
 """
-
-
-def ask(address: str, path: str, **headers: str) -> tuple[int, str]:
-    """Status and text of an answer; of a web socket the status."""
-    connection = HTTPConnection(address, timeout=60)
-    try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, "" if answer.status == 101 else answer.read().decode()
-    finally:
-        connection.close()
 
 
 @contextmanager
@@ -84,26 +73,6 @@ def test_jupyterlab_shows_the_dashboard_and_its_token_to_who_has_logged_in_from_
             assert ask(address, f"{path}{token}", **UPGRADE)[0] == 101, path
 
     assert_no_secret_is_in_a_log(release)
-
-
-def logged_in(address: str, path: str) -> dict[str, str]:
-    """The cookies that an answer sets, as a header."""
-    connection = HTTPConnection(address, timeout=60)
-    try:
-        connection.request("GET", path)
-        set_by = connection.getresponse().headers.get_all("Set-Cookie") or []
-        return {"Cookie": "; ".join(each.split(";")[0] for each in set_by)}
-    finally:
-        connection.close()
-
-
-def post(address: str, path: str) -> str:
-    connection = HTTPConnection(address, timeout=60)
-    try:
-        connection.request("POST", path, body="{}")
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()
 
 
 def assert_no_secret_is_in_a_log(release: Release) -> None:

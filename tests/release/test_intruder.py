@@ -25,8 +25,10 @@ from ..kubernetes import choice, policies
 from ..kubernetes.conftest import new_namespace
 from ..kubernetes.host import NODES
 from ..kubernetes.manifests import documents, pod
+from .asking import ask, logged_in
 from .release import MINIKUBE, Release, until
 
+JUPYTER = "aer-aer-dask-jupyter"
 pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(
@@ -286,6 +288,9 @@ def test_who_has_kept_what_was_changed_gets_in_no_more(intruder: Intruder) -> No
     release = intruder.release
     own, _ = certificate(release)
     tokens = [http_token(release), release.token()]
+    with release.forwarded(JUPYTER, 80) as address:
+        browser = logged_in(address, f"/lab?token={release.token()}")
+        assert ask(address, "/api/contents", **browser)[0] == 200
 
     def ways_in(ports: dict[str, list[int]]) -> set[tuple[str, str]]:
         """Of a former user of the release."""
@@ -302,6 +307,8 @@ def test_who_has_kept_what_was_changed_gets_in_no_more(intruder: Intruder) -> No
     release.upgrade(MINIKUBE)
     assert release.tests_passed("connection") == 1
     assert ways_in(intruder.scan()) == OPEN
+    with release.forwarded(JUPYTER, 80) as address:
+        assert ask(address, "/api/contents", **browser)[0] == 403
 
 
 #: Prints the name of the machine on which it ran code, if it may.
