@@ -3,6 +3,7 @@
 Most processes of a cluster end by SIGKILL, and coverage by itself writes at a process's end.
 """
 
+import os
 import threading
 import time
 
@@ -22,3 +23,28 @@ def _save() -> None:
         time.sleep(INTERVAL)
         if measuring := coverage.Coverage.current():
             measuring.save()
+
+
+def _one_at_a_time(self: coverage.Coverage) -> None:
+    """As coverage's, which is called where a process ends, too, and closes files under this."""
+    with _saving:
+        _save_all(self)
+
+
+def _hold() -> None:
+    _saving.acquire()
+
+
+def _let_go() -> None:
+    _saving.release()
+
+
+def _anew() -> None:
+    global _saving
+    _saving = threading.RLock()  # a handler of SIGTERM may come in between
+
+
+_anew()
+# no copy of a process begins in the middle of it
+os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_anew)
+_save_all, coverage.Coverage.save = coverage.Coverage.save, _one_at_a_time
