@@ -14,7 +14,7 @@ import aer_dask
 from ..circuits import bell
 
 ROOT = Path(aer_dask.__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "charts/aer-dask/README.md", *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), ROOT / "charts/aer-dask/README.md", *(ROOT / "docs").glob("*.md")]
 BLOCK = re.compile(r"(?:<!-- (.+?) -->\n)?```(python|bash|console)\n(.*?)```", re.DOTALL)
 MARK = re.compile(r"not run: \w.+|run by: (make )?(\S+)")
 
