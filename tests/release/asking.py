@@ -16,11 +16,11 @@ def ask(address: str, path: str, **headers: str) -> tuple[int, str]:
         connection.close()
 
 
-def logged_in(address: str, path: str) -> dict[str, str]:
+def logged_in(address: str, path: str, **headers: str) -> dict[str, str]:
     """The cookies that an answer sets, as a header."""
     connection = HTTPConnection(address, timeout=60)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         set_by = connection.getresponse().headers.get_all("Set-Cookie") or []
         return {"Cookie": "; ".join(each.split(";")[0] for each in set_by)}
     finally:

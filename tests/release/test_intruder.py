@@ -288,8 +288,9 @@ def test_who_has_kept_what_was_changed_gets_in_no_more(intruder: Intruder) -> No
     release = intruder.release
     own, _ = certificate(release)
     tokens = [http_token(release), release.token()]
+    here = {"Host": "localhost"}  # a cookie is called as host and port are
     with release.forwarded(JUPYTER, 80) as address:
-        browser = logged_in(address, f"/lab?token={release.token()}")
+        browser = here | logged_in(address, f"/lab?token={release.token()}", **here)
         assert ask(address, "/api/contents", **browser)[0] == 200
 
     def ways_in(ports: dict[str, list[int]]) -> set[tuple[str, str]]:
