@@ -31,20 +31,9 @@ def _one_at_a_time(self: coverage.Coverage) -> None:
         _save_all(self)
 
 
-def _hold() -> None:
-    _saving.acquire()
-
-
-def _let_go() -> None:
-    _saving.release()
-
-
-def _anew() -> None:
-    global _saving
-    _saving = threading.RLock()  # a handler of SIGTERM may come in between
-
-
-_anew()
+_saving = threading.RLock()  # a handler of SIGTERM may come in between
 # no copy of a process begins in the middle of it
-os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_anew)
+os.register_at_fork(
+    before=_saving.acquire, after_in_parent=_saving.release, after_in_child=_saving.release
+)
 _save_all, coverage.Coverage.save = coverage.Coverage.save, _one_at_a_time

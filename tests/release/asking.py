@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from http.client import HTTPConnection
 
+#: The Service of JupyterLab.
+JUPYTER = "aer-aer-dask-jupyter"
+
 
 def ask(address: str, path: str, **headers: str) -> tuple[int, str]:
     """Status and text of an answer; of a web socket the status."""

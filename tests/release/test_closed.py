@@ -11,12 +11,12 @@ from threading import Thread
 import pytest
 
 from ..real.test_gate import UPGRADE
-from .asking import ask, logged_in, post
+from .asking import JUPYTER, ask, logged_in, post
 from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
 
-JUPYTER, SCHEDULER = "aer-aer-dask-jupyter", "aer-aer-dask-scheduler"
+SCHEDULER = "aer-aer-dask-scheduler"
 #: A program beside JupyterLab; it says after three seconds what it has been shown.
 BESIDE = """
 import http.server, time

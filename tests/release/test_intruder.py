@@ -25,10 +25,9 @@ from ..kubernetes import choice, policies
 from ..kubernetes.conftest import new_namespace
 from ..kubernetes.host import NODES
 from ..kubernetes.manifests import documents, pod
-from .asking import ask, logged_in
+from .asking import JUPYTER, ask, logged_in
 from .release import MINIKUBE, Release, until
 
-JUPYTER = "aer-aer-dask-jupyter"
 pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(

@@ -12,7 +12,7 @@ import time
 import traceback
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 
 import dask
 import httpx
@@ -29,7 +29,7 @@ from aer_dask.clusters.settings import OWN_RELEASE
 from tests.certificates import Certificate
 
 
-def kubeconfig(folder, server="https://127.0.0.1:1", user=MappingProxyType({"token": "t"})):
+def kubeconfig(folder, server="https://127.0.0.1:1", user=None):
     """A kube context whose API server is somewhere."""
     config = {
         "apiVersion": "v1",
@@ -37,7 +37,7 @@ def kubeconfig(folder, server="https://127.0.0.1:1", user=MappingProxyType({"tok
         "current-context": "here",
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": dict(user)}],
+        "users": [{"name": "u", "user": user or {"token": "t"}}],
     }
     file = folder / "kubeconfig"
     file.write_text(json.dumps(config))

@@ -211,8 +211,8 @@ def test_independent_seeds_do_not_depend_on_the_cluster():
 def test_a_plan_reads_as_a_table():
     experiments = [Experiment(0, i, 0, i, 40, HEAVY if i == 3 else LIGHT, seed=5) for i in range(4)]
     options = RunOptions(max_job_size=2, max_shot_size=25)
-    plan = Planner(experiments, 2, seconds, options).plan()
-    head, columns, *rows = str(plan.with_bytes([b"12345"] * 4, b"1" * 99)).splitlines()
+    made = Planner(experiments, 2, seconds, options).plan()
+    head, columns, *rows = str(made.with_bytes([b"12345"] * 4, b"1" * 99)).splitlines()
     assert head == (
         "4 circuits (4 statevector), 160 shots in all, in 4 tasks: 20 bytes, "
         "and 99 bytes once per worker"
