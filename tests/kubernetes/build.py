@@ -1,8 +1,9 @@
 """The programs of the `host` cluster and the tools beside it, compiled from pinned Go modules.
 
-`go/` is a module of our own whose go.mod and go.sum pin Kubernetes, etcd and CoreDNS together;
-the others do not resolve with it and are built alone, from the version named here, which the Go
-checksum database vouches for.
+`go/` is a module of our own whose go.mod and go.sum pin Kubernetes, etcd, CoreDNS and helm
+together, at versions that share their libraries, of which each is then compiled once; the others do
+not resolve with it and are built alone, from the version named here, which the Go checksum database
+vouches for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .common import CACHE, output, run
@@ -20,9 +23,9 @@ from .toolchain import go
 SOURCES = Path(__file__).parent / "go"
 GO_MOD = (SOURCES / "go.mod").read_text()
 KUBERNETES = re.search(r"k8s\.io/kubernetes v(\S+)", GO_MOD)[1]
-MODULES = {
+PACKAGES = {
     "actionlint": "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
-    "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
+    "helm": "helm.sh/helm/v3/cmd/helm",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner@v0.0.30",
     "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.9.0",
     "registry": "github.com/distribution/distribution/v3/cmd/registry@v3.1.1",
@@ -33,15 +36,30 @@ TOOLS = CACHE / "bin"
 
 def program(name: str) -> Path:
     """The compiled program of this name; compiles it when the cache lacks this version."""
-    source = MODULES.get(name, f"./{name}")
+    source = PACKAGES.get(name, f"./{name}")
     version = source.partition("@")[2] or f"v{KUBERNETES}-{fingerprint()}"
-    if name == "helm":
-        version += f"-for-{KUBERNETES}"
     target = CACHE / f"{name}-{version}" / name
     if not target.exists():
         print(f"Compiling {name} {version}; this is done once for each version.", flush=True)
         compile_to(target, source)
     return target
+
+
+def compile_all(names: Iterable[str]) -> None:
+    """Compile what the cache lacks of programs; no link or slow package leaves a CPU idle.
+
+    Those of our own module are compiled one after another, because they share packages.
+    """
+    turns: dict[str, list[str]] = {}
+    for name in names:
+        turns.setdefault(PACKAGES[name] if is_alone(name) else "ours", []).append(name)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda turn: [program(name) for name in turn], turns.values()))
+
+
+def is_alone(name: str) -> bool:
+    """Whether a program is not of our own module."""
+    return "@" in PACKAGES.get(name, "")
 
 
 def fingerprint() -> str:

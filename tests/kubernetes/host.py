@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import cgroups, claim, control_plane, image, network, packages, pki, policies
-from .build import program
+from .build import compile_all, program
 from .common import KUBECONFIG, STATE, output, run, wait_for
 from .node import Node
 
@@ -57,6 +58,7 @@ def install_programs() -> None:
         return
     for folder in (binaries, STATE / "log"):
         folder.mkdir(parents=True, exist_ok=True)
+    compile_all(["kube", *image.COMPILED])
     shutil.copy2(program("kube"), binaries)
     for name in COMPONENTS:
         (binaries / name).unlink(missing_ok=True)
@@ -85,9 +87,9 @@ def node_names() -> str:
 
 
 def load(archive: Path) -> None:
-    """Load an image archive on every node."""
-    for node in NODES:
-        node.import_images(archive)
+    """Load an image archive on all nodes at once."""
+    with ThreadPoolExecutor() as pool:  # each unpacks it by itself, on one CPU
+        list(pool.map(lambda node: node.import_images(archive), NODES))
 
 
 def down() -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from .build import program
 
 NAME = "localhost/aer-dask-cluster:1"
-PROGRAMS = ("pause", "coredns", "metrics-server", "local-path-provisioner", "busybox")
+COMPILED = ("pause", "coredns", "metrics-server", "local-path-provisioner")
+PROGRAMS = (*COMPILED, "busybox")
 BUSYBOX = "/bin/busybox"  # Debian's busybox-static
 APPLETS = ("sh", "mkdir", "rm")
 
