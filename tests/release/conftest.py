@@ -12,7 +12,7 @@ import pytest
 from pytest_helm_charts.clusters import Cluster
 
 from ..chart.rendering import ROOT
-from ..kubernetes.conftest import kube_config, namespace  # noqa: F401
+from ..kubernetes.conftest import kube_config, namespace, new_namespace  # noqa: F401
 from .release import Release
 
 #: Kinds that operators bring, which this cluster lacks: their name, group and version.
@@ -33,8 +33,15 @@ def release(kube_cluster: Cluster, namespace: str) -> Release:  # noqa: F811
 
 
 @pytest.fixture(scope="module")
+def shared_release(kube_cluster: Cluster) -> Iterator[Release]:
+    """The same for all tests of a module, which then take turns with it."""
+    with new_namespace(kube_cluster) as name:
+        yield Release(kube_cluster, name)
+
+
+@pytest.fixture(scope="session")
 def operator(kube_cluster: Cluster) -> Iterator[None]:
-    """dask-kubernetes' operator, as `make operator` installs it, while the tests run."""
+    """dask-kubernetes' operator, as `make operator` installs it, from the first test that asks."""
     program = [sys.executable, ROOT / "scripts" / "install_operator.py"]
     environment = os.environ | {"KUBECONFIG": str(kube_cluster.kube_config_path)}
     subprocess.run(program, env=environment, check=True)

@@ -53,8 +53,8 @@ class Release:
         self.rolled_out()
 
     def upgrade(self, *files: Path, values: Values | None = None) -> None:
-        """Upgrade to these values and no others, and wait until all of it is ready."""
-        self.helm("upgrade", self.name, CHART, *options(files), values=values)
+        """Upgrade to these values and no others, or install, and wait until all of it is ready."""
+        self.helm("upgrade", "--install", self.name, CHART, *options(files), values=values)
         self.rolled_out()
 
     def rolled_out(self) -> None:

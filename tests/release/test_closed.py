@@ -32,6 +32,13 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 9000), Beside).serve_forever()
 """
 
 
+@pytest.fixture(scope="module")
+def release(shared_release: Release) -> Release:
+    """A release for all tests here."""
+    shared_release.install(MINIKUBE)
+    return shared_release
+
+
 @contextmanager
 def beside(release: Release, address: str) -> Iterator[str]:
     """The path of that program."""
@@ -47,7 +54,6 @@ def beside(release: Release, address: str) -> Iterator[str]:
 def test_jupyterlab_shows_the_dashboard_and_its_token_to_who_has_logged_in_from_its_own_pages(
     release: Release,
 ) -> None:
-    release.install(MINIKUBE)
     worker = release.pods()[0]["status"]["podIP"]
     with release.forwarded(JUPYTER, 80) as address, beside(release, address) as program:
         token = f"?token={release.token()}"
@@ -93,7 +99,6 @@ def assert_no_secret_is_in_a_log(release: Release) -> None:
 
 
 def test_who_asks_jupyterlab_while_it_is_told_to_go_gets_an_answer(release: Release) -> None:
-    release.install(MINIKUBE)
     name, answers = release.pods("jupyter")[0]["metadata"]["name"], []
     with (
         release.forwarded(f"pod/{name}", 8888) as address,

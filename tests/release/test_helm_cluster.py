@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import qiskit_aer
+from pytest_helm_charts.clusters import Cluster
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 
@@ -26,6 +27,7 @@ from .release import MINIKUBE, Release, until
 
 pytestmark = pytest.mark.timeout(900)
 
+SMALL = {"jupyter.enabled": False}
 #: Run by the notebook's Python; says whether bits are plain Aer's, and what came of scaling down.
 INSIDE = """
 from qiskit import QuantumCircuit
@@ -50,6 +52,14 @@ with HelmCluster() as cluster:
 """
 
 
+@pytest.fixture
+def release(shared_release: Release) -> Release:
+    """A release with two workers, whatever the test before has made of it."""
+    shared_release.upgrade(MINIKUBE, values=SMALL)
+    until(lambda: len(shared_release.names("pod")) == 3, "its pods of before are gone", 120)
+    return shared_release
+
+
 def of(release: Release, **options) -> HelmCluster:
     where = {"namespace": release.namespace, "kubeconfig": str(release.cluster.kube_config_path)}
     return HelmCluster(release.name, **where, **options)
@@ -72,12 +82,7 @@ def bounds(release: Release) -> list[tuple[int, int]]:
     return [(each["spec"]["minReplicas"], each["spec"]["maxReplicas"]) for each in found]
 
 
-@pytest.mark.parametrize("tls", ["disabled", "generated"])
-def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
-    release: Release, tls: str
-) -> None:
-    values = {"jupyter.enabled": False, "tls.mode": tls}
-    release.install(MINIKUBE, values=values)
+def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(release: Release) -> None:
     circuits, options = [bell()] * 10, {"shots": 1000, "seed_simulator": 5}
     with of(release) as cluster:
         assert repr(cluster).startswith(f"HelmCluster({release.name}, ")
@@ -97,7 +102,7 @@ def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
         assert bounds(release) == [(1, 3)]
         ruled = {"enabled": True, "minReplicas": 1, "maxReplicas": 4}
         # the chart's own autoscaler takes the place of the one that was made
-        release.upgrade(MINIKUBE, values={**values, "worker.autoscaling": ruled})
+        release.upgrade(MINIKUBE, values={**SMALL, "worker.autoscaling": ruled})
         assert bounds(release) == [(1, 4)]
         cluster.scale(2)
         assert bounds(release) == [(2, 2)]
@@ -113,7 +118,6 @@ def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
 def test_a_scheduler_that_is_deleted_during_a_job_from_outside_is_found_again(
     release: Release,
 ) -> None:
-    release.install(MINIKUBE, values={"jupyter.enabled": False})
     circuit = transpile(quantum_volume(18, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
     circuit.measure_all()
     options = {"shots": 100, "seed_simulator": 7}
@@ -128,7 +132,6 @@ def test_a_scheduler_that_is_deleted_during_a_job_from_outside_is_found_again(
 
 
 def test_a_scheduler_that_stays_away_is_told_with_the_reason(release: Release, monkeypatch) -> None:
-    release.install(MINIKUBE, values={"jupyter.enabled": False})
     monkeypatch.setattr(helm, "_AWAY", 3.0)
     with of(release) as cluster:
 
@@ -137,11 +140,9 @@ def test_a_scheduler_that_stays_away_is_told_with_the_reason(release: Release, m
 
         release.kubectl("scale", f"deployment/{release.name}-aer-dask-scheduler", "--replicas=0")
         until(lambda: "has been away for 3 s: it has no pod" in told(), "the reason is told", 60)
-    release.uninstall()
 
 
 def test_the_command_line_does_what_the_class_does(release: Release, tmp_path: Path) -> None:
-    release.install(MINIKUBE, values={"jupyter.enabled": False})
     environment = os.environ | {"KUBECONFIG": str(release.kubeconfig(tmp_path))}
 
     def command(*words: str) -> list[str]:
@@ -176,7 +177,6 @@ def test_the_command_line_does_what_the_class_does(release: Release, tmp_path: P
 
 
 def test_idle_workers_go_first(release: Release) -> None:
-    release.install(MINIKUBE, values={"jupyter.enabled": False, "worker.replicas": 2})
     circuit = transpile(quantum_volume(24, seed=1), qiskit_aer.AerSimulator(), optimization_level=0)
     circuit.measure_all()
     with of(release) as cluster:
@@ -198,8 +198,7 @@ def test_idle_workers_go_first(release: Release) -> None:
 def test_workers_that_cannot_come_are_told_with_the_reason_of_kubernetes(release: Release) -> None:
     huge = {"requests": {"memory": "900Gi"}, "limits": {"memory": "900Gi"}}
     group = {"replicas": 0, "resources": huge, "autoscaling": {"enabled": False}}
-    values = {"jupyter.enabled": False, "workerGroups.huge": group}
-    release.install(MINIKUBE, values=values)
+    release.upgrade(MINIKUBE, values={**SMALL, "workerGroups.huge": group})
 
     async def asked() -> None:
         async with of(release, asynchronous=True) as cluster:
@@ -215,7 +214,7 @@ def test_workers_that_cannot_come_are_told_with_the_reason_of_kubernetes(release
 
 
 def test_a_notebook_scales_its_release_only_if_the_values_say_so(release: Release) -> None:
-    release.install(MINIKUBE)
+    release.upgrade(MINIKUBE)
     bits, link, said = release.execute("jupyter", "python", "-c", INSIDE).splitlines()
     assert bits == "[]"
     assert link.endswith("-scheduler:8787/status")
@@ -234,7 +233,6 @@ def test_a_notebook_scales_its_release_only_if_the_values_say_so(release: Releas
 def test_who_connects_needs_the_right_to_read_one_secret_and_to_forward(
     release: Release, tmp_path: Path
 ) -> None:
-    release.install(MINIKUBE, values={"jupyter.enabled": False})
     page = (ROOT / "docs" / "clusters.md").read_text()
     (role,) = re.findall(r"```yaml\n(kind: Role\n.*?)```", page, re.DOTALL)
     release.kubectl("apply", "--filename=-", text=role)
@@ -248,7 +246,10 @@ def test_who_connects_needs_the_right_to_read_one_secret_and_to_forward(
             cluster.scale(3)
 
 
-def test_a_release_that_is_not_there_or_not_ready_is_told(release: Release, tmp_path: Path) -> None:
+def test_a_release_that_is_not_there_or_not_ready_is_told(
+    kube_cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    release = Release(kube_cluster, namespace)
     with pytest.raises(ClusterError, match=r"There is no release 'aer'.*nor any.*helm install aer"):
         of(release)
     token = release.kubectl("create", "token", "default").strip()

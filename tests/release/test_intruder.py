@@ -118,12 +118,10 @@ def table(addresses: dict[str, str], tries: list[list]) -> str:
 
 
 @pytest.fixture(scope="module")
-def release(kube_cluster: Cluster) -> Iterator[Release]:
-    """A release that is as closed as the default one, for all tests here."""
-    with new_namespace(kube_cluster) as name:
-        installed = Release(kube_cluster, name)
-        installed.install(MINIKUBE)
-        yield installed
+def release(shared_release: Release) -> Release:
+    """A release that is as closed as the default one."""
+    shared_release.install(MINIKUBE)
+    return shared_release
 
 
 @pytest.fixture(scope="module")
