@@ -36,13 +36,22 @@ TOOLS = CACHE / "bin"
 
 def program(name: str) -> Path:
     """The compiled program of this name; compiles it when the cache lacks this version."""
-    source = PACKAGES.get(name, f"./{name}")
-    version = source.partition("@")[2] or f"v{KUBERNETES}-{fingerprint()}"
-    target = CACHE / f"{name}-{version}" / name
+    target = place(name)
     if not target.exists():
-        print(f"Compiling {name} {version}; this is done once for each version.", flush=True)
-        compile_to(target, source)
+        print(f"Compiling {target.parent.name}; this is done once for each version.", flush=True)
+        compile_to(target, source(name))
     return target
+
+
+def place(name: str) -> Path:
+    """Where this version of a program is, once it is compiled."""
+    version = source(name).partition("@")[2] or f"v{KUBERNETES}-{fingerprint()}"
+    return CACHE / f"{name}-{version}" / name
+
+
+def source(name: str) -> str:
+    """What `go install` is told."""
+    return PACKAGES.get(name, f"./{name}")
 
 
 def compile_all(names: Iterable[str]) -> None:
@@ -52,14 +61,16 @@ def compile_all(names: Iterable[str]) -> None:
     """
     turns: dict[str, list[str]] = {}
     for name in names:
-        turns.setdefault(PACKAGES[name] if is_alone(name) else "ours", []).append(name)
+        if not place(name).exists():
+            go()  # fetched once, before it is wanted more than once
+            turns.setdefault(source(name) if is_alone(name) else "ours", []).append(name)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda turn: [program(name) for name in turn], turns.values()))
 
 
 def is_alone(name: str) -> bool:
     """Whether a program is not of our own module."""
-    return "@" in PACKAGES.get(name, "")
+    return "@" in source(name)
 
 
 def fingerprint() -> str:

@@ -17,7 +17,7 @@ from . import cgroups
 from .common import KUBECONFIG, run, wait_for
 from .host import NODES
 from .network import BRIDGE, ip
-from .node import Node
+from .node import Node, stat
 
 #: The machine of a user, on the wire between the nodes.
 LAPTOP_ADDRESS = "10.97.0.200"
@@ -65,11 +65,6 @@ def entrances(daemons: list[int]) -> list[int]:
     """The `nsenter` of each daemon, which stops with it and is not continued with it."""
     parents = {int(stat(pid)[1]) for pid in daemons if stat(pid)}
     return [pid for pid in parents if text(Path(f"/proc/{pid}/comm")) == "nsenter\n"]
-
-
-def stat(pid: int) -> list[str]:
-    """State, parent and so on of a process, as the kernel has them; nothing once it is gone."""
-    return text(Path(f"/proc/{pid}/stat")).rpartition(") ")[2].split()
 
 
 def namespace(pid: int | None) -> str:

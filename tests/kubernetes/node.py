@@ -250,8 +250,15 @@ class Node:
 def processes(*command: object) -> list[int]:
     """The PIDs of the processes with exactly this command line."""
     wanted = b"".join(os.fsencode(str(word)) + b"\0" for word in command)
-    found = Path("/proc").glob("[0-9]*/cmdline")
-    return [int(path.parent.name) for path in found if read_bytes(path) == wanted]
+    files = Path("/proc").glob("[0-9]*/cmdline")
+    found = {int(path.parent.name) for path in files if read_bytes(path) == wanted}
+    # a child that is about to become another program has its parent's command line still
+    return [pid for pid in found if (now := stat(pid)) and int(now[1]) not in found]
+
+
+def stat(pid: int) -> list[str]:
+    """State, parent and so on of a process, as the kernel has them; nothing once it is gone."""
+    return os.fsdecode(read_bytes(Path(f"/proc/{pid}/stat"))).rpartition(") ")[2].split()
 
 
 def spawn(log: Path, *command: object) -> None:

@@ -26,6 +26,7 @@ def ignore(nodes: list[Node]) -> None:
     """Stop the agents, and wait until their rules are gone."""
     for node in nodes:
         node.stop_policies()
+        wait_for(f"the end of the rules on {node.name}", lambda node=node: not has_rules(node))
 
 
 @contextmanager
