@@ -53,15 +53,15 @@ def run(steps: dict[str, list[str]], leave_up: bool) -> None:
 
 def steps(cluster: str, ours: bool, coverage: bool, options: list[str]) -> dict[str, list[str]]:
     """The commands by what their timing is called; who names tests means those alone."""
-    # tested first, because it wants a host without a cluster
+    # tested first: it wants a host without a cluster, and compiles all that is missing at once
     trace = {"up and down again": [*PYTEST, LEAVES_NOTHING]} if ours and not options else {}
     pytest = MEASURED_PYTEST if coverage else PYTEST
     tests = ["tests/kubernetes", "tests/release", f"--ignore={LEAVES_NOTHING}"]
     # of this seed the lost node has the scheduler, and each client is cut off once
     chaos = {} if options else {"chaos": ["make", "chaos", "SEED=98", "MINUTES=10"]}
     return {
-        "tools": ["make", "tools"],
         **trace,
+        "tools": ["make", "tools"],
         "cluster-up": ["make", "cluster-up", f"CLUSTER={cluster}"],
         "images": ["make", "images"],
         "load": ["make", "load"],

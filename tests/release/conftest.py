@@ -40,10 +40,10 @@ def shared_release(kube_cluster: Cluster) -> Iterator[Release]:
 
 
 @pytest.fixture(scope="session")
-def operator(kube_cluster: Cluster) -> Iterator[None]:
+def operator(kube_config: str) -> Iterator[None]:  # noqa: F811
     """dask-kubernetes' operator, as `make operator` installs it, from the first test that asks."""
     program = [sys.executable, ROOT / "scripts" / "install_operator.py"]
-    environment = os.environ | {"KUBECONFIG": str(kube_cluster.kube_config_path)}
+    environment = os.environ | {"KUBECONFIG": kube_config}
     subprocess.run(program, env=environment, check=True)
     yield
     subprocess.run([*program, "--remove"], env=environment, check=True)
