@@ -82,7 +82,12 @@ def bounds(release: Release) -> list[tuple[int, int]]:
     return [(each["spec"]["minReplicas"], each["spec"]["maxReplicas"]) for each in found]
 
 
-def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(release: Release) -> None:
+@pytest.mark.parametrize("tls", ["disabled", "generated"])
+def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(
+    release: Release, tls: str
+) -> None:
+    values = {**SMALL, "tls.mode": tls}
+    release.upgrade(MINIKUBE, values=values)
     circuits, options = [bell()] * 10, {"shots": 1000, "seed_simulator": 5}
     with of(release) as cluster:
         assert repr(cluster).startswith(f"HelmCluster({release.name}, ")
@@ -102,7 +107,7 @@ def test_a_release_is_a_cluster_from_outside_whose_workers_are_scaled(release: R
         assert bounds(release) == [(1, 3)]
         ruled = {"enabled": True, "minReplicas": 1, "maxReplicas": 4}
         # the chart's own autoscaler takes the place of the one that was made
-        release.upgrade(MINIKUBE, values={**SMALL, "worker.autoscaling": ruled})
+        release.upgrade(MINIKUBE, values={**values, "worker.autoscaling": ruled})
         assert bounds(release) == [(1, 4)]
         cluster.scale(2)
         assert bounds(release) == [(2, 2)]
