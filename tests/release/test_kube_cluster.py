@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import dask.array as da
 import pytest
@@ -165,6 +167,43 @@ def test_a_start_that_fails_or_is_interrupted_leaves_nothing(
         KubeCluster(name="interrupted", image="none:none", quiet=True)
     interrupter.join()
     assert_nothing_is_left(release)
+
+
+def test_closing_takes_away_what_the_operator_has_not_come_to(
+    release: Release, operator, tmp_path, monkeypatch
+) -> None:
+    """It makes whatever is made its cluster's a moment later, and never if that has gone."""
+    monkeypatch.setenv("KUBECONFIG", str(release.kubeconfig(tmp_path)))
+    cluster = KubeCluster(name="early", quiet=True)
+
+    def let_go() -> None:
+        """What the operator does last, once its handlers for the cluster have ended."""
+        until(lambda: "deletionTimestamp" in release.kubectl(*get), "it is being deleted", 60)
+        none = json.dumps({"metadata": {"finalizers": []}})
+        release.kubectl("patch", "daskcluster/early", "--type=merge", f"--patch={none}")
+
+    get = ("get", "daskcluster/early", "--output=json")
+    with without_the_operator(release), ThreadPoolExecutor() as aside:
+        cluster.add_worker_group("late", n_workers=0)
+        cluster.adapt(minimum=1, maximum=2)
+        letting_go = aside.submit(let_go)
+        cluster.close()
+        letting_go.result()
+        assert_nothing_is_left(release)
+
+
+@contextmanager
+def without_the_operator(release: Release) -> Iterator[None]:
+    place = ("--namespace=dask-operator", "deployment/dask-operator")
+    release.kubectl("scale", "--replicas=0", *place)
+    try:
+        release.kubectl(
+            "wait", "--for=delete", "pod", "--all", "--timeout=60s", "--namespace=dask-operator"
+        )
+        yield
+    finally:
+        release.kubectl("scale", "--replicas=1", *place)
+        release.kubectl("rollout", "status", "--timeout=120s", *place)
 
 
 def test_pods_that_cannot_run_are_told_with_the_reason_of_kubernetes(

@@ -15,6 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -30,7 +31,7 @@ try:
     import kr8s
     from dask_kubernetes.exceptions import SchedulerStartupError
     from dask_kubernetes.operator import KubeCluster as OperatorCluster
-    from dask_kubernetes.operator._objects import DaskCluster
+    from dask_kubernetes.operator._objects import DaskAutoscaler, DaskCluster, DaskWorkerGroup
     from kr8s.asyncio.objects import Pod
 except ModuleNotFoundError as error:
     raise ImportError("KubeCluster needs more packages: pip install dask-kubernetes.") from error
@@ -202,8 +203,27 @@ class KubeCluster(WaitsForPods, OperatorCluster):
 
         Upstream takes a cluster away whose scheduler does not start, and then asks for its log.
         """
-        if not (self._creating and asyncio.current_task() is self._starting):
-            await super()._close(timeout)  # type: ignore[call-arg]
+        if self._creating and asyncio.current_task() is self._starting:
+            return
+        if self.shutdown_on_close:  # while the scheduler lives, for whose answers it waits
+            await self._take_away(DaskAutoscaler)
+        await super()._close(timeout)  # type: ignore[call-arg]
+        if self.shutdown_on_close:  # those that the operator has not made the cluster's yet
+            await self._take_away(DaskWorkerGroup)
+
+    async def _take_away(self, kind: type[DaskAutoscaler] | type[DaskWorkerGroup]) -> None:
+        """Take away what of a kind is this cluster's.
+
+        The operator makes it go with the cluster a moment after it has come, and never if the
+        cluster has gone by then.
+        """
+        try:
+            async for part in kind.list(namespace=self.namespace):
+                if part.spec.cluster == self.name:
+                    with suppress(kr8s.NotFoundError):
+                        await part.delete()
+        except kr8s.ServerError as error:
+            logger.warning("A %s of %s may be left in Kubernetes: %s", kind.kind, self.name, error)
 
     async def _connect_cluster(self) -> None:
         self.shutdown_on_close = self._close_others
