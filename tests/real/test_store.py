@@ -5,7 +5,7 @@ import logging
 import os
 import subprocess
 import sys
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 
 import aer_dask
 from aer_dask import AerSimulator, EmbeddedCluster, EstimatorV2, ExecutorError, StoreError
-from aer_dask.store import keeper, prune
+from aer_dask.store import Store, keeper, prune
 from aer_dask.testing import differences
 from tests.circuits import bell, mid_circuit, pauli_noise, plain
 from tests.waiting import wait_until
@@ -37,6 +37,18 @@ if __name__ == "__main__":
     job = start_run(Client(sys.argv[1]), store=sys.argv[2], shots=2400, max_shot_size=300)
     print(job.job_id(), flush=True)
     job.result(timeout=120)
+"""
+#: Before it: it writes what two tasks give, and no more until it is killed.
+TWO_TASKS = """
+import time
+from aer_dask.store import Store, keeper
+keeper._TOGETHER = 0
+write, written = Store.write, []
+def two_tasks(self, name, parts):
+    written.extend([name] if "tasks-" in name else [])
+    time.sleep(0 if len(written) <= 2 else 600)
+    write(self, name, parts)
+Store.write = two_tasks
 """
 #: One that ends while its store, which is slow, has not taken everything.
 LEAVE = """
@@ -97,9 +109,9 @@ def pool():
 @pytest.fixture
 def killed(client, tmp_path):
     """A store in which a client has left some of a run, and the id of its job."""
-    process = script(START, client.scheduler.address, tmp_path / "store")
+    process = script(TWO_TASKS + START, client.scheduler.address, tmp_path / "store")
     job_id = process.stdout.readline().strip()
-    wait_until(lambda: kept_tasks(tmp_path / "store") >= 2, "some are kept")
+    wait_until(lambda: kept_tasks(tmp_path / "store") == 2, "some are kept")
     process.kill()
     process.wait()
     wait_until(
@@ -114,13 +126,13 @@ def test_a_client_that_was_killed_is_started_again_and_costs_only_the_rest(kille
     job = start_run(client, store=store, shots=SHOTS, max_shot_size=500)
     assert differences(job.result(timeout=120), expected(SHOTS)) == []
     report = job.report()
-    assert 600 <= report.stored_shots < SHOTS
+    assert report.stored_shots == 600
     assert sum(p.shots for task in job.plan().tasks for p in task.pieces) == (
         SHOTS - report.stored_shots)  # fmt: skip
     assert f"{report.stored_shots:,} shots were there" in str(report)
     assert report.kept == report.tasks
     again = start_run(client, store=store, shots=SHOTS)
-    assert differences(again.result(timeout=10), expected(SHOTS)) == []
+    assert differences(again.result(timeout=60), expected(SHOTS)) == []
     assert (again.progress().total, again.report().stored_circuits) == (0, 1)
 
 
@@ -137,7 +149,7 @@ def test_a_job_whose_client_was_killed_is_resumed_without_its_circuits(killed, c
     about, memory = output.strip().split("\n")
     same_id, pieces, tasks = about.split()
     assert (same_id, memory) == (job_id, str(expected(SHOTS).get_memory()))
-    assert int(pieces) >= 2
+    assert int(pieces) == 2
     assert int(tasks) >= 1
     assert job.status() is JobStatus.DONE
     assert differences(job.result(), expected(SHOTS)) == []
@@ -145,16 +157,26 @@ def test_a_job_whose_client_was_killed_is_resumed_without_its_circuits(killed, c
 
 
 def test_a_job_that_is_resumed_while_its_client_lives_is_given_none_of_its_tasks(
-    client, tmp_path, caplog
+    client, tmp_path, caplog, monkeypatch
 ):
+    write, written, may_go_on = Store.write, [], threading.Event()
+
+    def two_tasks(self, name, parts):
+        written.extend([name] if "tasks-" in name else [])
+        assert len(written) <= 2 or may_go_on.wait(60)
+        write(self, name, parts)
+
     options = {"store": str(tmp_path), "seed_policy": "independent", **LONG}
     right = start_run(client, **options | {"store": False}).result(timeout=120)
+    monkeypatch.setattr(keeper, "_TOGETHER", 0)
+    monkeypatch.setattr(Store, "write", two_tasks)
     job = start_run(client, **options)
-    wait_until(lambda: kept_tasks(tmp_path) >= 2, "some are kept")
+    wait_until(lambda: kept_tasks(tmp_path) == 2, "some are kept")
     stored = AerSimulator(executor=client, store=tmp_path).retrieve_job(job.job_id())
     resumed = stored.resume()
     assert "another client" in caplog.text
     assert 0 < resumed.progress().total < job.progress().total, "its plan is another one"
+    may_go_on.set()
     assert differences(resumed.result(timeout=120), right) == []
     assert differences(job.result(timeout=120), right) == []
     assert resumed.attempts() == [1] * len(resumed.attempts())
@@ -305,7 +327,7 @@ def test_a_folder_that_cannot_be_written_costs_the_job_nothing(pool, tmp_path, c
     (tmp_path / "file").write_text("no folder")
     job = three_bells(pool, tmp_path / "file" / "store")
     assert_not_kept(job, "Not a directory", caplog)
-    assert job.report().seconds < 10
+    assert job.report().seconds < keeper.PATIENCE, "it is not tried again and again"
 
 
 def test_a_full_disk_costs_the_job_nothing(pool, tmp_path, caplog):
@@ -321,7 +343,7 @@ def test_a_full_disk_costs_the_job_nothing(pool, tmp_path, caplog):
         job = three_bells(pool, full)
         assert_not_kept(job, "No space left on device", caplog)
         assert not list(full.glob("**/.unfinished*"))
-        assert job.report().seconds < 10
+        assert job.report().seconds < keeper.PATIENCE, "it is not tried again and again"
     finally:
         subprocess.run(["umount", full], check=True)
 
@@ -383,7 +405,7 @@ def test_all_from_the_store_needs_no_worker(tmp_path):
         cluster.scale(0)
         wait_until(lambda: not client.scheduler_info()["workers"], "no worker is there")
         job = backend.run([bell()] * 5, shots=20, seed_simulator=1)
-        assert differences(job.result(timeout=10), first) == []
+        assert differences(job.result(timeout=60), first) == []
         assert (job.status(), job.plan().tasks) == (JobStatus.DONE, ())
         assert "0 of 0" in str(job.report())
 
@@ -405,7 +427,7 @@ def test_pruning_removes_the_oldest_and_nothing_that_is_written_now(pool, tmp_pa
         backend.run(bell(), shots=10, seed_simulator=seed).result()
     backend.run(bell(), shots=10, seed_simulator=1).result()  # used again
     sizes = [sum(path.stat().st_size for path in run.iterdir()) for run in tmp_path.glob("runs/*")]
-    working = start_run(pool, store=str(tmp_path), shots=2000, max_shot_size=20)
+    working = start_run(pool, store=str(tmp_path), shots=1_000_000, max_shot_size=10_000)
     wait_until(lambda: len(list(tmp_path.glob("runs/*/request"))) == 4, "it writes")
     assert prune(tmp_path) == []
     assert prune(tmp_path, older_than="1h") == []
@@ -447,10 +469,8 @@ def test_numbers_of_every_kind_survive(pool, tmp_path):
     circuit.save_statevector()
     backend = AerSimulator(executor=pool, store=tmp_path)
     first = backend.run(circuit, seed_simulator=1).result()
-    started = time.monotonic()
     job = backend.run(circuit, seed_simulator=1)
     again = job.result()
     assert job.progress().total == 0
-    assert time.monotonic() - started < 5
     assert np.array_equal(np.asarray(first.get_statevector()), np.asarray(again.get_statevector()))
     assert differences(again, first) == []

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 
@@ -183,10 +182,8 @@ def test_a_process_without_prometheus_client_counts_and_shows_nothing():
 
 def test_a_task_cancelled_before_it_has_a_child_never_runs(children, task):
     children.kill("early")
-    started = time.monotonic()
     with pytest.raises(WorkerLostError, match="cancelled before it began"):
         children.run("early", *task)
-    assert time.monotonic() - started < 1
     assert children.run("late", *task)
 
 

@@ -90,6 +90,7 @@ def test_work_is_cut_into_a_few_tasks_for_each_slot():
     assert 3 * 2 <= len(plan(LIGHT, 4000, 1, slots=2).tasks) <= 6 * 2
 
 
+@settings(deadline=None)
 @given(shots=st.integers(2, 5000), slots=st.integers(1, 9))
 def test_shots_that_are_cut_are_a_task_a_piece(shots, slots):
     assert all(len(task.pieces) == 1 for task in plan(HEAVY, 1, shots, slots).tasks)

@@ -361,6 +361,7 @@ def outputs_of(number, size):
 
 def test_large_results_wait_for_room_while_others_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(keepers, "_MOST_WAITING", 2**21)
+    monkeypatch.setattr(keepers, "_HELD_UP", 300.0)
     keeper = Keeper(Store(tmp_path), RECORD, [])
     keeper.start()
     for i in range(8):
@@ -407,7 +408,8 @@ def test_how_a_job_has_ended_is_written_though_its_results_were_refused(
     job = backend.run(bell(), **OPTIONS)
     job.result()
     assert "not here" in job.report().not_kept
-    assert backend.retrieve_job(job.job_id()).status() is JobStatus.DONE
+    stored = backend.retrieve_job(job.job_id())
+    wait_until(lambda: stored.status() is JobStatus.DONE, "it is written")
 
 
 def test_a_job_counts_as_running_for_ten_minutes_after_its_clients_last_word(backend, tmp_path):

@@ -24,6 +24,7 @@ from typing import Any
 
 from dask.system import CPU_COUNT
 from distributed.core import rpc
+from distributed.deploy.cluster import Cluster
 from distributed.deploy.spec import SpecCluster
 from distributed.deploy.subprocess import Subprocess
 from distributed.security import Security
@@ -176,6 +177,13 @@ class EmbeddedCluster(SpecCluster):
             shutdown_scheduler=False,
             **spec_cluster,
         )
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        """Leave a worker that has gone to its nanny, which starts another one.
+
+        Dask's class would end the nanny where that takes more than 15 s.
+        """
+        Cluster._update_worker_status(self, op, msg)
 
     async def _close(self) -> None:
         await super()._close()
