@@ -45,10 +45,10 @@ def main() -> None:
 
 def remove(text: str) -> None:
     """Take away what it made, which only it can do, and then itself."""
-    known = output("kubectl", "api-resources", "--api-group=kubernetes.dask.org", "--output=name")
-    if known:
-        kinds = ",".join(known.split())
-        output("kubectl", "delete", kinds, "--all", "--all-namespaces", PATIENCE)
+    known = output("kubectl", "get", "crd", "--output=name").split()
+    kinds = [name.rpartition("/")[2] for name in known if name.endswith(".kubernetes.dask.org")]
+    if kinds:
+        output("kubectl", "delete", ",".join(kinds), "--all", "--all-namespaces", PATIENCE)
     kubectl("delete", "--ignore-not-found", PATIENCE, text=text)
 
 

@@ -46,6 +46,9 @@ def new_namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl(f"create namespace {name}")
     cluster.kubectl(f"label namespace {name} pod-security.kubernetes.io/enforce=restricted")
+    # without which there are neither pods nor tokens; a controller makes it
+    created = "--for=create serviceaccount/default --timeout=60s"
+    cluster.kubectl(f"--namespace={name} wait {created}", output_format="")
     yield name
     # the next test has its own and need not wait for the end of this one
     cluster.kubectl(f"delete namespace {name} --wait=false", output_format="")

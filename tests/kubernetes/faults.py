@@ -45,8 +45,8 @@ def lost(node: Node) -> Iterator[None]:
     ip(first, "link", "set", node.name, "down")
     try:
         # the daemons first, so that none starts anything; then the pods
-        for stopped in (daemons(node), pods(node)):
-            send(signal.SIGSTOP, stopped)
+        send(signal.SIGSTOP, daemons(node))
+        send(signal.SIGSTOP, pods(node))
         yield
     finally:
         for stopped in (pods(node), daemons(node), entrances(daemons(node))):

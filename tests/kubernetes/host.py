@@ -97,7 +97,7 @@ def down() -> None:
     for node in NODES:
         node.destroy()
     cgroups.restore_controllers()
-    wait_for("the network interface to go", network.disconnected)
+    network.disconnect()
     if STATE.exists():
         shutil.rmtree(STATE)
     KUBECONFIG.unlink(missing_ok=True)

@@ -58,6 +58,9 @@ def ip(node: Node, *arguments: object) -> None:
     run(*node.inside("ip", *arguments))
 
 
-def disconnected() -> bool:
-    """Whether the host's interface is gone; the kernel removes it soon after the first node."""
-    return not succeeds("ip", "link", "show", HOST_INTERFACE)
+def disconnect() -> None:
+    """Remove the host's interface, unless it has gone with the first node.
+
+    It goes with that one's last connection, and one to a pod that is gone may last two minutes.
+    """
+    succeeds("ip", "link", "delete", HOST_INTERFACE)

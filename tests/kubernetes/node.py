@@ -99,7 +99,8 @@ class Node:
         """End every process of the node, and with them its namespaces."""
         if pid := self.pid():
             os.kill(pid, signal.SIGKILL)
-            wait_for(f"the end of {self.name}", lambda: not Path(f"/proc/{pid}").exists())
+            # a disk that others use may hold up what is just being unmounted
+            wait_for(f"the end of {self.name}", lambda: not Path(f"/proc/{pid}").exists(), 300)
         cgroups.remove(self.cgroup)
 
     def inside(self, *command: object) -> tuple[object, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
+from ..waiting import wait_until
 from . import choice, image
 from .manifests import claim, documents, pod, service
 
@@ -65,6 +67,11 @@ def test_a_namespace_that_enforces_restricted_refuses_a_pod_that_runs_as_root(
 
 
 def test_metrics_server_reports_what_every_node_uses(kube_cluster: Cluster) -> None:
-    metrics = kube_cluster.kubectl("get --raw /apis/metrics.k8s.io/v1beta1/nodes", output_format="")
-    for node in ("node1", "node2"):
-        assert node in str(metrics)
+    def reported() -> bool:
+        with suppress(subprocess.CalledProcessError):  # it cannot be asked at times
+            where = "get --raw /apis/metrics.k8s.io/v1beta1/nodes"
+            metrics = str(kube_cluster.kubectl(where, output_format=""))
+            return "node1" in metrics and "node2" in metrics
+        return False
+
+    wait_until(reported, "both nodes are in it", interval=1)

@@ -12,6 +12,7 @@ import pytest
 
 from . import packages
 from .common import ROOT, STATE
+from .node import stat
 
 DAEMONS = {
     "containerd",
@@ -36,15 +37,19 @@ def output(*command: str) -> list[str]:
 
 def daemons() -> list[str]:
     """The command lines of processes that carry the name of a part of a cluster."""
-    found = []
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             name, line = (process / "comm").read_text(), (process / "cmdline").read_text()
         except OSError:
             continue
         if name.strip() in DAEMONS and line:  # a zombie has no line: it has ended
-            found.append(line)
-    return sorted(found)
+            found[int(process.name)] = line
+    # a child that is about to become another program has its parent's line still
+    return sorted(
+        line for pid, line in found.items()
+        if (now := stat(pid)) and found.get(int(now[1])) != line
+    )  # fmt: skip
 
 
 def rules(command: str) -> list[str]:

@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
 from ..chart.rendering import ROOT
 from ..kubernetes.conftest import kube_config, namespace, new_namespace  # noqa: F401
-from .release import Release
+from .release import Release, until
 
 #: Kinds that operators bring, which this cluster lacks: their name, group and version.
 FOREIGN_KINDS = {
@@ -52,21 +54,29 @@ def operator(kube_config: str) -> Iterator[None]:  # noqa: F811
 @pytest.fixture(scope="module")
 def foreign_kinds(kube_cluster: Cluster) -> Iterator[None]:
     """Kinds that take any content, in place of the operators' own, while the tests run."""
-    known = kube_cluster.kubectl("api-resources --no-headers", output_format="").split()
-    missing = {kind: place for kind, place in FOREIGN_KINDS.items() if kind not in known}
-    definitions = json.dumps(
-        {"apiVersion": "v1", "kind": "List", "items": [definition(k) for k in missing]}
-    )
+    known = kube_cluster.kubectl("get crd --output=name", output_format="").split()
+    names = [name.rpartition("/")[2] for name in known]
+    missing = [
+        each for each in map(definition, FOREIGN_KINDS) if each["metadata"]["name"] not in names
+    ]
+    definitions = json.dumps({"apiVersion": "v1", "kind": "List", "items": missing})
     if missing:
         kube_cluster.kubectl("apply", std_input=definitions)
-        wait = "wait --for=condition=Established --timeout=30s"
-        kube_cluster.kubectl(wait, std_input=definitions, output_format="")
+
+        def served() -> bool:
+            with suppress(subprocess.CalledProcessError):  # they have no conditions at first
+                wait = "wait --for=condition=Established --timeout=30s"
+                kube_cluster.kubectl(wait, std_input=definitions, output_format="")
+                return True
+            return False
+
+        until(served, "the kinds are there")
     yield
     if missing:
         kube_cluster.kubectl("delete", std_input=definitions)
 
 
-def definition(kind: str) -> dict[str, object]:
+def definition(kind: str) -> dict[str, Any]:
     """A CustomResourceDefinition without a schema."""
     group, version = FOREIGN_KINDS[kind]
     plural = f"{kind.lower()}s"

@@ -28,9 +28,9 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPInputError
 from tornado.websocket import websocket_connect
 
-#: Seconds for each step, since on the pods' own network an answer takes milliseconds; and to
-#: connect where every one of thousands must.
-PATIENCE, SLOW = 5, 30
+#: Seconds in which an open port says that it is one, and what listens there has to answer: it
+#: takes milliseconds, unless the machine stands still.
+OPEN, PATIENCE = 5, 30
 AT_ONCE = 200
 #: Nobody answers, or in another protocol; Tornado says ValueError to who speaks before TLS begins.
 REFUSALS = (OSError, EOFError, HTTPClientError, HTTPInputError, ValueError)
@@ -121,7 +121,7 @@ def open_ports(address: str, ports: Iterable[int]) -> list[int]:
 
 def answering(address: str, ports: list[int]) -> list[int]:
     """Those that answer; by hand, because a task of asyncio for each port takes minutes."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + OPEN
     with ExitStack() as stack:
         waiting = stack.enter_context(selectors.DefaultSelector())
         for port in ports:
@@ -130,8 +130,11 @@ def answering(address: str, ports: list[int]) -> list[int]:
             caller.connect_ex((address, port))
             waiting.register(caller, selectors.EVENT_WRITE, port)
         found = []
-        while waiting.get_map() and (left := end - time.monotonic()) > 0:
-            for key, _ in waiting.select(left):
+        late = False
+        while waiting.get_map() and not late:
+            left = end - time.monotonic()
+            late = left < 0  # it looks once more all the same: this process may have stood still
+            for key, _ in waiting.select(max(0, left)):
                 if key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
                     found.append(key.data)
                 waiting.unregister(key.fileobj)
@@ -289,7 +292,7 @@ async def flood(address: str, ports: list[int], frames: int, half_open: int) -> 
     async def broken(number: int) -> bool:
         noise = number.to_bytes(4, "big") * (number % 50)
         try:
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(PATIENCE):
                 reader, writer = await asyncio.open_connection(address, ports[number % len(ports)])
         except OSError:
             return False
@@ -309,7 +312,7 @@ async def flood(address: str, ports: list[int], frames: int, half_open: int) -> 
 
 async def half(address: str, port: int, number: int) -> asyncio.StreamWriter:
     """A connection whose other end waits for the rest."""
-    async with asyncio.timeout(SLOW):
+    async with asyncio.timeout(PATIENCE):
         _, writer = await asyncio.open_connection(address, port)
     writer.write(b"" if number % 2 else RAW["half a TLS hello"])
     return writer

@@ -203,6 +203,10 @@ def drain(release: Release, node: str) -> None:
     pods = f"--pod-selector={release.label}"
     try:
         release.kubectl("drain", node, pods, "--delete-emptydir-data", "--timeout=300s")
+        until(
+            lambda: all("nodeName" in pod["spec"] for pod in release.pods()),
+            "the last one has its place",
+        )
     finally:
         release.kubectl("uncordon", node)
 

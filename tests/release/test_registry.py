@@ -50,6 +50,7 @@ def test_a_release_takes_its_chart_and_images_from_a_private_registry(
     chart = [f"oci://{where}/charts/aer-dask", f"--version={VERSION}"]
     values = {"imagePullSecrets": [{"name": "registry"}], "jupyter.enabled": False}
     release.helm("install", release.name, *chart, *options((MINIKUBE,)), values=values)
+    release.rolled_out()
     digest = registry.digest("team/aer-dask", VERSION)
     pods = release.pods("scheduler") + release.pods("worker")
     ran = {status["imageID"] for pod in pods for status in pod["status"]["containerStatuses"]}

@@ -3,6 +3,7 @@
 import os
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from distributed import Client
 from distributed.core import connect
@@ -22,35 +23,46 @@ def status(url: str, token: str = "") -> int:
         return refusal.code
 
 
-async def warnings(addresses: list[str], **connection: object) -> set[str]:
-    """What there is to say of the certificates that processes show, each once."""
-    found = set()
-    for address in addresses:
-        comm = await connect(address, **connection)
-        found.add(certificate.warning(comm, os.environ["RELEASE"], os.environ["NAMESPACE"]))
-        await comm.close()
-    return found - {""}
+async def warning(address: str, **connection: object) -> str:
+    """What there is to say of the certificate that a process shows."""
+    comm = await connect(address, **connection)
+    said = certificate.warning(comm, os.environ["RELEASE"], os.environ["NAMESPACE"])
+    await comm.close()
+    return said
+
+
+def closed(address: str, token: str) -> None:
+    """Of a process, that its metrics are for who has the token."""
+    metrics = f"http://{address.split('://')[1].rpartition(':')[0]}:8787/metrics"
+    found = [status(metrics), status(metrics, token)]
+    if found != [403, 200]:
+        raise SystemExit(f"FAILED: {metrics} answers {found} without and with the token.")
 
 
 scheduler = os.environ["SCHEDULER"]
+file = os.environ.get("AER_DASK_HTTP_TOKEN_FILE")
+token = Path(file).read_text().strip() if file else ""
+said = set()
 with Client(scheduler, timeout=60) as client:
     client.wait_for_workers(1, timeout=300)
-    workers = client.run(lambda: True)
-    addresses = [scheduler, *workers]
-    for warning in client.sync(warnings, addresses, **client.connection_args):
-        print(warning)
-print(f"{scheduler}: workers that answer: {len(workers)}")
-
-file = os.environ.get("AER_DASK_HTTP_TOKEN_FILE")
-if file:
-    with open(file) as opened:
-        token = opened.read().strip()
-    for address in addresses:
-        metrics = f"http://{address.split('://')[1].rpartition(':')[0]}:8787/metrics"
-        found = [status(metrics), status(metrics, token)]
-        if found != [403, 200]:
-            raise SystemExit(f"FAILED: {metrics} answers {found} without and with the token.")
-    print(f"/metrics of {len(addresses)} processes answer only with the token")
+    answered = []
+    for address in [scheduler, *client.nthreads()]:
+        try:
+            if address != scheduler:
+                client.run(lambda: True, workers=[address])
+            said.add(client.sync(warning, address, **client.connection_args))
+            if token:
+                closed(address, token)
+        except OSError:  # it has gone meanwhile, as where it is scaled down, or is broken
+            if address in [scheduler, *client.nthreads()]:
+                raise
+        else:
+            answered.append(address)
+for warned in said - {""}:
+    print(warned)
+print(f"{scheduler}: workers that answer: {len(answered) - 1}")
+if token:
+    print(f"/metrics of {len(answered)} processes answer only with the token")
 
 jupyter = os.environ.get("JUPYTER")
 if jupyter:
