@@ -14,7 +14,7 @@ from scripts import dist
 from ..chart.rendering import VERSION
 from ..registry import Registry
 
-pytestmark = pytest.mark.timeout(300, func_only=True)  # it may have to be compiled before
+pytestmark = pytest.mark.timeout(1800)  # it may have to be compiled
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def new_namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl(f"create namespace {name}")
     cluster.kubectl(f"label namespace {name} pod-security.kubernetes.io/enforce=restricted")
-    # without which there are neither pods nor tokens; a controller makes it
+    # a controller makes the account without which there are neither pods nor tokens
     created = "--for=create serviceaccount/default --timeout=60s"
     cluster.kubectl(f"--namespace={name} wait {created}", output_format="")
     yield name

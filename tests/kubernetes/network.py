@@ -61,6 +61,7 @@ def ip(node: Node, *arguments: object) -> None:
 def disconnect() -> None:
     """Remove the host's interface, unless it has gone with the first node.
 
-    It goes with that one's last connection, and one to a pod that is gone may last two minutes.
+    The kernel keeps it until the node's last connection has ended, and one to a pod that has gone
+    may last two minutes.
     """
     succeeds("ip", "link", "delete", HOST_INTERFACE)

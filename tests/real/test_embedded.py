@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from dask import config
 from distributed import Client
 from distributed.security import Security
 
@@ -44,6 +45,19 @@ def test_a_worker_that_cannot_start_is_named_at_once(tmp_path):
     )
     with pytest.raises(RuntimeError, match=r"worker 0 did not start; it exited with status"):
         EmbeddedCluster(workers=1, settings={"PYTHONPATH": str(tmp_path)})
+
+
+def test_a_worker_that_has_died_with_its_nanny_is_started_again_by_scale():
+    with (
+        config.set({"distributed.deploy.lost-worker-timeout": "1s"}),
+        EmbeddedCluster(workers=1) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        os.killpg(cluster.workers[0].process.pid, signal.SIGKILL)
+        wait_until(lambda: not cluster.workers, "it is forgotten")
+        cluster.scale(1)
+        client.wait_for_workers(1, timeout=60)
+        assert AerSimulator(executor=client).run(bell()).result(60).success
 
 
 def test_it_runs_over_tls(tmp_path):

@@ -90,13 +90,15 @@ def is_running(process):
 
 def test_a_worker_is_heard_of_while_it_simulates_for_however_long(own_cluster):
     client = own_cluster(1)
+    (worker,) = worker_ids(client)
     job = start_run(client, shots=1_000_000, max_shot_size=1_000_000)
     # or the scheduler would take it for lost after worker-ttl
-    wait_until(lambda: all(occupied(client).values()), "it simulates")
+    wait_until(lambda: [*occupied(client).values()] == [True], "it simulates")
     for _ in range(5):
         before = last_seen(client)
         wait_until(lambda before=before: last_seen(client) > before, "it is heard of")
-    assert all(occupied(client).values())
+    assert [*occupied(client).values()] == [True]
+    assert worker_ids(client) == [worker]
     job.cancel()
 
 

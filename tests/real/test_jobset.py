@@ -158,7 +158,7 @@ def test_a_job_waits_for_workers_and_says_so(caplog, capsys):
         assert "waits for: the cluster has no workers yet" in str(job.report())
         assert job.status() is JobStatus.QUEUED
         with ThreadPoolExecutor() as threads:
-            waiting, shown = threads.submit(job.result, progress=True), []
+            waiting, shown = threads.submit(job.result, timeout=120, progress=True), []
             wait_until(
                 lambda: (
                     shown.append(capsys.readouterr().err)

@@ -55,14 +55,14 @@ def test_cancel_ends_the_simulation_at_once(kind, busy):
 @pytest.mark.parametrize("kind", POOLS)
 def test_a_killed_simulation_is_repeated(kind, busy):
     with POOLS[kind](1) as pool:
-        attempts = [1]
-        while attempts == [1]:  # the simulation was over before it was killed
+        for _ in range(5):
             job = start_run(pool, shots=8000, max_shot_size=8000)
             for child in wait_until(busy, "it simulates"):
                 child.kill()
             assert differences(job.result(120), expected(8000)) == []
-            attempts = job.attempts()
-        assert attempts == [2]
+            if job.attempts() != [1]:  # the simulation was over before it was killed
+                break
+        assert job.attempts() == [2]
 
 
 def test_a_process_of_a_pool_that_is_killed_is_named_in_a_sentence(busy):

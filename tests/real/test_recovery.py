@@ -12,6 +12,7 @@ from qiskit.providers import JobStatus
 
 from aer_dask import AerSimulator, ExecutorError, JobCancelledError, VersionMismatchError
 from aer_dask.executors import session
+from aer_dask.jobs import driver
 from aer_dask.testing import differences
 from tests.circuits import bell, plain
 from tests.waiting import wait_until
@@ -286,7 +287,8 @@ def test_a_job_whose_workers_do_not_come_or_come_back_ends_with_a_sentence(clust
         job.result(timeout=60)
 
 
-def test_a_job_that_has_gone_on_meanwhile_waits_for_workers_anew(cluster):
+def test_a_job_that_has_gone_on_meanwhile_waits_for_workers_anew(cluster, monkeypatch):
+    monkeypatch.setattr(driver, "_LOOK", 300.0)  # it does not look for workers of itself
     worker = cluster.add_worker("worker")
     job = start_run(cluster.client, shots=2400, max_shot_size=50)
     wait_until(lambda: job.progress().done, "it goes on")

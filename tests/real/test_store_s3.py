@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 from .runs import expected as of_runs
 from .runs import start_run as start
 
-pytestmark = pytest.mark.timeout(300, func_only=True)  # the server may have to be compiled before
+pytestmark = pytest.mark.timeout(1800)  # the server may have to be compiled
 
 #: More than those of a run elsewhere, so that something happens meanwhile.
 SHOTS = 2400

@@ -28,9 +28,10 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPInputError
 from tornado.websocket import websocket_connect
 
-#: Seconds in which an open port says that it is one, and what listens there has to answer: it
-#: takes milliseconds, unless the machine stands still.
-OPEN, PATIENCE = 5, 30
+#: Seconds in which an open port takes a connection; in which who listens there greets back, which
+#: some never do; and in which those answer who speak the language. Milliseconds would do, unless
+#: the machine stands still.
+OPENING, GREETING, PATIENCE = 5, 10, 30
 AT_ONCE = 200
 #: Nobody answers, or in another protocol; Tornado says ValueError to who speaks before TLS begins.
 REFUSALS = (OSError, EOFError, HTTPClientError, HTTPInputError, ValueError)
@@ -121,7 +122,7 @@ def open_ports(address: str, ports: Iterable[int]) -> list[int]:
 
 def answering(address: str, ports: list[int]) -> list[int]:
     """Those that answer; by hand, because a task of asyncio for each port takes minutes."""
-    end = time.monotonic() + OPEN
+    end = time.monotonic() + OPENING
     with ExitStack() as stack:
         waiting = stack.enter_context(selectors.DefaultSelector())
         for port in ports:
@@ -152,6 +153,7 @@ async def tries(address: str, port: int, contexts: dict, tokens: list[str]) -> l
     for scheme in ("http", "https"):
         if await speaks_http(scheme, address, port):
             ways += http_ways(f"{scheme}://{address}:{port}", tokens)
+            break  # it would wait for the rest of a TLS greeting
 
     async def one(way: tuple) -> Try:
         name, attempt = way
@@ -180,7 +182,7 @@ async def as_dask(address: str, port: int, tls: ssl.SSLContext | None) -> tuple[
     """Greet as Dask does, and ask who it is."""
     connector = get_backend("tls" if tls else "tcp").get_connector()
     arguments = {"ssl_context": tls, "require_encryption": True} if tls else {}
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(GREETING):
         comm = await connector.connect(f"{address}:{port}", deserialize=False, **arguments)
         try:
             await comm.write(comm.handshake_info())
@@ -222,7 +224,7 @@ async def web_socket(address: str, port: int, path: str) -> tuple[str, bool]:
 async def speaks_http(scheme: str, address: str, port: int) -> bool:
     """Whether anything that is HTTP comes back."""
     try:
-        await fetch(f"{scheme}://{address}:{port}/", "GET", {})
+        await fetch(f"{scheme}://{address}:{port}/", "GET", {}, GREETING)
     except REFUSALS:
         return False
     return True
@@ -271,12 +273,12 @@ async def page(url: str, method: str, headers: dict) -> tuple[str, bool]:
     return f"{answer.code} {answer.reason}", answer.code < 400 and not to_login
 
 
-async def fetch(url: str, method: str, headers: dict):
+async def fetch(url: str, method: str, headers: dict, patience: float = PATIENCE):
     """One request, whoever answers."""
     body = "{}" if method == "POST" else None
     request = HTTPRequest(
         url, method=method, headers=headers, body=body, follow_redirects=False,
-        validate_cert=False, connect_timeout=PATIENCE, request_timeout=PATIENCE,
+        validate_cert=False, connect_timeout=patience, request_timeout=patience,
     )  # fmt: skip
     return await AsyncHTTPClient().fetch(request, raise_error=False)
 

@@ -31,8 +31,8 @@ async def warning(address: str, **connection: object) -> str:
     return said
 
 
-def closed(address: str, token: str) -> None:
-    """Of a process, that its metrics are for who has the token."""
+def check_metrics(address: str, token: str) -> None:
+    """End the test unless a process shows its metrics to who has the token, and to no other."""
     metrics = f"http://{address.split('://')[1].rpartition(':')[0]}:8787/metrics"
     found = [status(metrics), status(metrics, token)]
     if found != [403, 200]:
@@ -42,7 +42,7 @@ def closed(address: str, token: str) -> None:
 scheduler = os.environ["SCHEDULER"]
 file = os.environ.get("AER_DASK_HTTP_TOKEN_FILE")
 token = Path(file).read_text().strip() if file else ""
-said = set()
+warnings = set()
 with Client(scheduler, timeout=60) as client:
     client.wait_for_workers(1, timeout=300)
     answered = []
@@ -50,16 +50,18 @@ with Client(scheduler, timeout=60) as client:
         try:
             if address != scheduler:
                 client.run(lambda: True, workers=[address])
-            said.add(client.sync(warning, address, **client.connection_args))
+            warnings.add(client.sync(warning, address, **client.connection_args))
             if token:
-                closed(address, token)
+                check_metrics(address, token)
         except OSError:  # it has gone meanwhile, as where it is scaled down, or is broken
             if address in [scheduler, *client.nthreads()]:
                 raise
         else:
             answered.append(address)
-for warned in said - {""}:
-    print(warned)
+for each in warnings - {""}:
+    print(each)
+if len(answered) < 2:
+    raise SystemExit("FAILED: all workers have gone meanwhile.")
 print(f"{scheduler}: workers that answer: {len(answered) - 1}")
 if token:
     print(f"/metrics of {len(answered)} processes answer only with the token")

@@ -22,7 +22,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dask import config
 from dask.system import CPU_COUNT
+from dask.utils import parse_timedelta
 from distributed.core import rpc
 from distributed.deploy.cluster import Cluster
 from distributed.deploy.spec import SpecCluster
@@ -179,11 +181,21 @@ class EmbeddedCluster(SpecCluster):
         )
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
-        """Leave a worker that has gone to its nanny, which starts another one.
+        """Forget a worker that has gone, if its nanny has gone, too: `scale` then starts another.
 
-        Dask's class would end the nanny where that takes more than 15 s.
+        Dask's class forgets all that are away for this time, and ends a nanny that starts a worker.
         """
+        if op == "remove":
+            name = self.scheduler_info["workers"][msg]["name"]
+            delay = parse_timedelta(config.get("distributed.deploy.lost-worker-timeout"))
+            asyncio.get_running_loop().call_later(delay, self._forget, name)
         Cluster._update_worker_status(self, op, msg)
+
+    def _forget(self, name: object) -> None:
+        worker = self.workers.get(name)
+        if worker and worker.process and worker.process.returncode is not None:
+            self._futures.add(asyncio.ensure_future(worker.close()))
+            del self.workers[name]
 
     async def _close(self) -> None:
         await super()._close()

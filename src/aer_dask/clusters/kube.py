@@ -57,6 +57,8 @@ _UNDO = 30.0
 _POLL = 0.25
 _REMEDY = "It may make clusters once the chart has jupyter.rbac.create=true."
 _KIND = "DaskCluster"
+#: What comes of a question that the API server refuses, or cannot be asked.
+_REFUSALS = (kr8s.ServerError, kr8s.APITimeoutError, httpx.TransportError, OSError)
 #: What of a worker's arguments ``worker_command`` replaces.
 _WORKER = ["dask", "worker"]
 _NO_OPERATOR = (
@@ -161,7 +163,7 @@ class KubeCluster(WaitsForPods, OperatorCluster):
                     cluster = await DaskCluster(self.name, namespace=self.namespace)
                     self.shutdown_on_close = await cluster.exists()
                 await self._close()
-        except (kr8s.ServerError, kr8s.APITimeoutError, httpx.TransportError, OSError) as error:
+        except _REFUSALS as error:
             logger.warning("%s %s may be left in Kubernetes: %s", _KIND, self.name, error)
 
     async def _sentence(self, error: BaseException, patience: float) -> str:
@@ -205,24 +207,28 @@ class KubeCluster(WaitsForPods, OperatorCluster):
         """
         if self._creating and asyncio.current_task() is self._starting:
             return
-        if self.shutdown_on_close:  # while the scheduler lives, for whose answers it waits
+        if (
+            self.shutdown_on_close
+        ):  # while the scheduler lives: what the operator does of it asks that
             await self._take_away(DaskAutoscaler)
-        await super()._close(timeout)  # type: ignore[call-arg]
-        if self.shutdown_on_close:  # those that the operator has not made the cluster's yet
-            await self._take_away(DaskWorkerGroup)
+        try:
+            await super()._close(timeout)  # type: ignore[call-arg]
+        finally:
+            if self.shutdown_on_close:  # new ones, which do not go with the cluster
+                await self._take_away(DaskWorkerGroup)
 
     async def _take_away(self, kind: type[DaskAutoscaler] | type[DaskWorkerGroup]) -> None:
         """Take away what of a kind is this cluster's.
 
-        The operator makes it go with the cluster a moment after it has come, and never if the
-        cluster has gone by then.
+        The operator sets the owner, with which Kubernetes takes it away, a moment after it was
+        made, and never if the cluster has gone by then.
         """
         try:
             async for part in kind.list(namespace=self.namespace):
                 if part.spec.cluster == self.name:
                     with suppress(kr8s.NotFoundError):
                         await part.delete()
-        except kr8s.ServerError as error:
+        except _REFUSALS as error:
             logger.warning("A %s of %s may be left in Kubernetes: %s", kind.kind, self.name, error)
 
     async def _connect_cluster(self) -> None:
