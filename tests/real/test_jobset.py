@@ -73,11 +73,16 @@ def test_status_and_progress_follow_the_job(backend, long_run):
     assert done.progress() == (3, 3)
 
 
-def test_cancel_frees_the_workers_at_once(backend, client, long_run):
-    job = backend.run(**long_run)
-    wait_until(lambda: executing(client) == 2, "both workers simulate")
-    assert job.cancel()
-    wait_until(lambda: executing(client) == 0, "both workers are free")  # they had minutes to go
+def test_cancel_frees_the_workers_within_two_seconds(backend, client, long_run):
+    for _ in range(3):  # the machine may stand still for a moment
+        job = backend.run(**long_run)
+        wait_until(lambda: executing(client) == 2, "both workers simulate")
+        started = time.monotonic()
+        assert job.cancel()
+        wait_until(lambda: executing(client) == 0, "both workers are free")
+        if (took := time.monotonic() - started) < 2:
+            break
+    assert took < 2
     assert job.status() is JobStatus.CANCELLED
     assert not job.cancel()
     with pytest.raises(JobCancelledError):

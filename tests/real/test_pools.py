@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -42,12 +43,17 @@ def spent(child):
 
 
 @pytest.mark.parametrize("kind", POOLS)
-def test_cancel_ends_the_simulation_at_once(kind, busy):
+def test_cancel_ends_the_simulation_within_two_seconds(kind, busy):
     with POOLS[kind](1) as pool:
-        job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
-        wait_until(busy, "it simulates")
-        assert job.cancel()
-        wait_until(lambda: not busy(), "nothing simulates")  # it had minutes to go
+        for _ in range(3):  # the machine may stand still for a moment
+            job = start_run(pool, shots=1_000_000, max_shot_size=1_000_000)
+            wait_until(busy, "it simulates")
+            started = time.monotonic()
+            assert job.cancel()
+            wait_until(lambda: not busy(), "nothing simulates")
+            if (took := time.monotonic() - started) < 2:
+                break
+        assert took < 2
         assert job.status() is JobStatus.CANCELLED
         assert AerSimulator(executor=pool).run(bell()).result(60).success
 

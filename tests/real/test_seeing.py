@@ -3,6 +3,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 import pytest
 
@@ -138,9 +139,11 @@ def test_nobody_waits_beyond_the_timeout_for_a_scheduler_that_hangs(one_worker, 
     with ThreadPoolExecutor() as threads:
         one_worker.scheduler.send_signal(signal.SIGSTOP)
         try:
+            started = monotonic()
             waiting = threads.submit(job.result, timeout=1.5, progress=True)
             with pytest.raises(JobTimeoutError, match=r"No result after 1\.5 s: 0 of 1 tasks"):
                 raise waiting.exception(timeout=20)
+            assert monotonic() - started >= 1.5
             asked = threads.submit(job.report)
             assert asked.result(timeout=20).waits_for == "the scheduler does not answer"
         finally:

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
 from ..chart.rendering import ROOT
+from ..kubernetes.common import succeeds
 from ..kubernetes.conftest import kube_config, namespace, new_namespace  # noqa: F401
 from .release import Release, until
 
@@ -63,14 +63,11 @@ def foreign_kinds(kube_cluster: Cluster) -> Iterator[None]:
     if missing:
         kube_cluster.kubectl("apply", std_input=definitions)
 
-        def served() -> bool:
-            with suppress(subprocess.CalledProcessError):  # they have no conditions at first
-                wait = "wait --for=condition=Established --timeout=30s"
-                kube_cluster.kubectl(wait, std_input=definitions, output_format="")
-                return True
-            return False
-
-        until(served, "the kinds are there")
+        wait = ["kubectl", "--kubeconfig", kube_cluster.kube_config_path, "wait", "crd",
+                *(each["metadata"]["name"] for each in missing),
+                "--for=condition=Established", "--timeout=30s"]  # fmt: skip
+        # again and again: they have no conditions at first
+        until(lambda: succeeds(*wait), "the kinds are there")
     yield
     if missing:
         kube_cluster.kubectl("delete", std_input=definitions)

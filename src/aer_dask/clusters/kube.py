@@ -207,9 +207,7 @@ class KubeCluster(WaitsForPods, OperatorCluster):
         """
         if self._creating and asyncio.current_task() is self._starting:
             return
-        if (
-            self.shutdown_on_close
-        ):  # while the scheduler lives: what the operator does of it asks that
+        if self.shutdown_on_close:  # while the scheduler lives, which the operator asks for it
             await self._take_away(DaskAutoscaler)
         try:
             await super()._close(timeout)  # type: ignore[call-arg]
